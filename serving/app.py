@@ -1,0 +1,160 @@
+"""The web application of one variant."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from .exchange import NO_FILE, Exchange, PredictionRoute
+from .pages import STATIC, error_response, form_page, result_page
+from .predictor import Prediction
+from .settings import Settings
+from .variant import ServedVariant, Variant
+
+__all__ = ["create_app"]
+
+_Upload = Annotated[UploadFile, File(description="The photo: JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF.")]
+_log = logging.getLogger("serving")
+
+
+class Answer(BaseModel):
+    """What the model says of a photo. ``probabilities`` sums to 1."""
+
+    request_id: str
+    variant: str
+    filename: str
+    content_type: str
+    likely_class: str
+    probability: float
+    probabilities: dict[str, float]
+    image_base64: str | None = None
+
+
+class Failure(BaseModel):
+    """Why there is no answer."""
+
+    detail: str
+
+
+_FAILURES: dict[int | str, dict[str, object]] = {
+    400: {"model": Failure, "description": "Not a photo, or a broken one."},
+    413: {"model": Failure, "description": "More than 10 MB, or too many pixels."},
+    422: {"model": Failure, "description": "No field named file."},
+    503: {"model": Failure, "description": "Overloaded or not ready; Retry-After says when to come back."},
+}
+
+predictions = APIRouter(route_class=PredictionRoute)
+pages = APIRouter()
+probes = APIRouter()
+
+
+@predictions.post("/predict", responses=_FAILURES, response_model=Answer, response_model_exclude_none=True)
+async def predict(
+    request: Request,
+    file: _Upload,
+    include_image: Annotated[bool, Query(description="Send the photo back, as base64.")] = False,
+) -> Response:
+    """Which fruit is on the photo."""
+    data, prediction = await _predict(request, file)
+    exchange: Exchange = request.state.exchange
+    answer = {
+        "request_id": exchange.request_id,
+        "variant": exchange.variant,
+        "filename": file.filename or "",
+        "content_type": file.content_type or "",
+        "likely_class": prediction.likely_class,
+        "probability": prediction.probability,
+        "probabilities": prediction.probabilities,
+    }
+    if include_image:
+        answer["image_base64"] = base64.b64encode(data).decode()
+    return JSONResponse(answer)
+
+
+@predictions.post("/result/", responses=_FAILURES, response_class=Response)
+async def result(request: Request, file: _Upload) -> Response:
+    """The same as a page."""
+    _, prediction = await _predict(request, file, with_preview=True)
+    return result_page(request, prediction, file.filename or "")
+
+
+async def _predict(request: Request, file: UploadFile, with_preview: bool = False) -> tuple[bytes, Prediction]:
+    data = await file.read()
+    if not data and not file.filename:  # a form sent off with no file chosen
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, NO_FILE)
+    served: ServedVariant = request.app.state.served
+    assert served.predictor is not None, "the route lets nothing in before"
+    prediction = await served.predictor.predict(data, with_preview)
+    served.metrics.observe(prediction)
+    request.state.exchange.prediction = prediction
+    return data, prediction
+
+
+@pages.get("/", response_class=Response)
+@pages.get("/interface/", response_class=Response, include_in_schema=False)
+async def form(request: Request) -> Response:
+    """The upload form."""
+    return form_page(request)
+
+
+@probes.get("/livez")
+async def livez() -> dict[str, bool]:
+    """Whether the process answers."""
+    return {"alive": True}
+
+
+@probes.get("/readyz", responses={503: {"description": "The model is not loaded yet."}})
+async def readyz(request: Request) -> Response:
+    """Whether predictions can be had, and from which weights."""
+    served: ServedVariant = request.app.state.served
+    state = {"variant": served.name, "ready": served.predictor is not None, "engine": served.engine}
+    if served.weights:
+        state["weights"] = {"file": served.weights.path.name, "sha256": served.weights.sha256}
+    return JSONResponse(state, HTTPStatus.OK if served.predictor else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@probes.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Counters and histograms for Prometheus."""
+    served: ServedVariant = request.app.state.served
+    return Response(served.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _plain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    return error_response(request, HTTPStatus(error.status_code), str(error.detail))
+
+
+def create_app(variant: Variant, settings: Settings | None = None) -> FastAPI:
+    """The application that serves ``variant``; it loads the model while it already answers its probes."""
+    served = ServedVariant(variant, settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        loading = asyncio.create_task(served.load())
+        yield
+        await loading
+        served.close()
+
+    app = FastAPIOffline(
+        title=f"Fruit classifier, variant {variant.name}",
+        description="Tells apples, grapes and lemons apart on a photo.",
+        version="1.0.0",
+        lifespan=lifespan,
+    )
+    app.state.served = served
+    app.add_exception_handler(StarletteHTTPException, _plain_error)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for router in (predictions, pages, probes):
+        app.include_router(router)
+    return app

@@ -1,0 +1,133 @@
+"""One request for a prediction, around the endpoint that answers it: its id, its limits, its errors, its log line."""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.types import Message, Receive
+
+from .images import PhotoError, TooManyPixelsError
+from .pages import error_response
+from .predictor import OverloadedError, Prediction
+from .settings import MAX_UPLOAD_BYTES
+from .variant import ServedVariant
+
+__all__ = ["NO_FILE", "Exchange", "PredictionRoute"]
+
+log = logging.getLogger("serving")
+
+NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TOO_LARGE = f"The upload is larger than {MAX_UPLOAD_BYTES // 1024 // 1024} MB."
+_RETRY_AFTER_S = 1
+
+
+@dataclass
+class Exchange:
+    """What is known of one request for a prediction. ``reason`` says why there is none."""
+
+    variant: str
+    request_id: str
+    prediction: Prediction | None = None
+    reason: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """What every answer says, and, of a prediction, what nginx writes into the ledger."""
+        headers = {"X-Variant": self.variant, "X-Request-ID": self.request_id}
+        if self.prediction is not None:
+            headers["X-Predicted-Class"] = self.prediction.likely_class
+            headers["X-Probability"] = f"{self.prediction.probability:.6f}"
+            headers["X-Image-SHA256"] = self.prediction.image_sha256
+        return headers
+
+    def log_line(self, status: int) -> str:
+        head = f"{self.variant} request_id={self.request_id}"
+        if self.prediction is None:
+            return f'{head} error="{self.reason}" {status}'
+        p = self.prediction
+        times = f"decode={1e3 * p.decode_s:.1f}ms infer={1e3 * p.infer_s:.1f}ms"
+        return f"{head} class={p.likely_class} p={p.probability:.2f} {times} {status}"
+
+
+class PredictionRoute(APIRoute):
+    """A route whose endpoint makes a prediction; it finds its ``Exchange`` in ``request.state.exchange``."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            served: ServedVariant = request.app.state.served
+            given = request.headers.get("x-request-id", "")
+            request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+            exchange = request.state.exchange = Exchange(served.name, request_id)
+            try:
+                _admit(request, served)
+                response = await answer(Request(request.scope, _limited(request.receive)))
+                outcome = "ok"
+            except Exception as error:
+                status, exchange.reason, outcome = _explain(error)
+                if outcome == "failed":
+                    log.exception("%s request_id=%s failed", served.name, request_id)
+                response = error_response(request, status, exchange.reason)
+                if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+            response.headers.update(exchange.headers())
+            served.metrics.count(outcome)
+            log.info("%s", exchange.log_line(response.status_code))
+            return response
+
+        return handle
+
+
+def _admit(request: Request, served: ServedVariant) -> None:
+    """Turns away what cannot be answered before its body is read."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_UPLOAD_BYTES:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+    if served.predictor is None:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still being loaded.")
+    if served.predictor.full:
+        raise OverloadedError
+
+
+def _limited(receive: Receive) -> Receive:
+    received = 0
+
+    async def receive_limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_UPLOAD_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+        return message
+
+    return receive_limited
+
+
+def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:
+    """The status, the sentence and the outcome to count for what went wrong."""
+    match error:
+        case OverloadedError():
+            return HTTPStatus.SERVICE_UNAVAILABLE, "Too many photos are waiting. Try again in a moment.", "overloaded"
+        case TooManyPixelsError():
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), "rejected"
+        case PhotoError():
+            return HTTPStatus.BAD_REQUEST, str(error), "rejected"
+        case RequestValidationError():
+            first = error.errors()[0]
+            where, message = first["loc"], first["msg"]
+            sentence = NO_FILE if where == ("body", "file") else f"{where[-1]}: {message}."
+            return HTTPStatus.UNPROCESSABLE_ENTITY, sentence, "rejected"
+        case HTTPException():
+            status = HTTPStatus(error.status_code)
+            outcome = "overloaded" if status == HTTPStatus.SERVICE_UNAVAILABLE else "rejected"
+            return status, str(error.detail), outcome
+        case _:
+            return HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here, not with your photo.", "failed"

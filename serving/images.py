@@ -1,0 +1,109 @@
+"""Uploaded bytes to the pixels a model sees."""
+
+from io import BytesIO
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+__all__ = ["MEAN", "SIDE", "STD", "PhotoError", "TooManyPixelsError", "decode", "jpeg", "to_pixels"]
+
+SIDE = 150
+MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
+STD = (0.229, 0.224, 0.225)
+
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+_NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+# A baseline JPEG has one scan and a progressive one about ten; each costs a pass over all pixels.
+_MAX_SCANS = 100
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # decode() has a limit of its own, and refuses rather than warns
+
+
+class PhotoError(Exception):
+    """Bytes that are no photo; the message is a sentence for whoever sent them."""
+
+
+class TooManyPixelsError(PhotoError):
+    """A photo of more pixels than are served."""
+
+
+def decode(data: bytes, max_pixels: int, at_least: int = 2 * SIDE) -> Image.Image:
+    """The photo in ``data``, upright, mode RGB, its sides no shorter than ``at_least`` where the original allows it.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 scale where that suffices. Of an animation the first frame counts; what is
+    transparent turns white. Raises ``PhotoError``, or ``TooManyPixelsError`` above ``max_pixels``.
+    """
+    if not data:
+        raise PhotoError("The file is empty.")
+    try:
+        image = Image.open(BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise PhotoError(f"The file is not a photo this service reads ({_NAMES}).") from None
+    except Exception as error:  # a codec may raise anything at all on bytes made to break it
+        raise PhotoError("The photo is broken and cannot be read.") from error
+    width, height = image.size
+    if width * height > max_pixels:
+        raise TooManyPixelsError(
+            f"The photo has {width}×{height} pixels; at most {max_pixels / 1e6:g} million are accepted."
+        )
+    if data.count(b"\xff\xda") > _MAX_SCANS:
+        raise PhotoError("The photo is built of too many scans to be read safely.")
+    try:
+        image.draft("RGB", (at_least, at_least))
+        image.load()
+        return _to_rgb(_upright(image))
+    except Exception as error:
+        raise PhotoError("The photo is broken or truncated and cannot be read to its end.") from error
+
+
+def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """``(150, 150, 3)``: the shorter side scaled to 150 (bilinear, antialiased), the centre cropped."""
+    width, height = image.size
+    short = min(width, height)
+    # Rounded as torchvision's Resize and CenterCrop do, which the models were trained with.
+    scaled = (SIDE * width // short, SIDE * height // short)
+    left, top = (round((side - SIDE) / 2) for side in scaled)
+    resized = image.resize(scaled, Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))
+
+
+def jpeg(image: Image.Image, longest: int) -> bytes:
+    """The photo as a JPEG whose longer side is at most ``longest`` pixels."""
+    image = image.copy()
+    image.thumbnail((longest, longest))
+    out = BytesIO()
+    image.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF data does not make the pixels any worse
+        return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith(("I", "F")):
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Grey of more than 8 bits: Pillow would clip it at 255. A float is stretched over its own range."""
+    values = np.array(image, dtype=np.float32)
+    if image.mode == "F":
+        values -= values.min()
+        values *= 255 / (values.max() or 1)
+    elif values.max() > 255:
+        values /= 257
+    return Image.fromarray(values.clip(0, 255).astype(np.uint8))

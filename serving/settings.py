@@ -1,0 +1,37 @@
+"""What an operator may set, from environment variables of the same names in upper case."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+__all__ = ["MAX_UPLOAD_BYTES", "Settings"]
+
+# The same number as nginx's client_max_body_size.
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+
+_Positive = Annotated[int, Field(gt=0)]
+
+
+def _cores() -> int:
+    """Cores this process may use: its affinity, and a container's quota (cgroup v2) where one is set."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+
+
+class Settings(BaseSettings):
+    """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none."""
+
+    engine: Literal["openvino", "torch"] = "openvino"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    threads: _Positive = Field(default_factory=_cores)
+    queue_size: Annotated[int, Field(ge=0)] = 16
+    max_pixels: _Positive = 50_000_000
+    cache_dir: Path = Path(".cache")

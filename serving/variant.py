@@ -1,0 +1,71 @@
+"""One model, loaded or on its way: its weights, its predictor, its numbers."""
+
+import asyncio
+import logging
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from variants import CLASSES
+
+from .engine import open_engine
+from .metrics import Metrics
+from .predictor import Predictor
+from .settings import Settings
+from .weights import WeightsError, WeightsFile, choose
+
+__all__ = ["ServedVariant", "Variant"]
+
+log = logging.getLogger("serving")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a variant's folder states: its name, where its weights lie, and the module that builds its network.
+
+    That module (``model``, a dotted name, imported only when a network has to be built) holds ``build(state)`` and,
+    where the network can be made simpler without changing its answers, ``simplify(network)``.
+    """
+
+    name: str
+    artifacts: Path
+    published: str
+    model: str
+
+
+class ServedVariant:
+    """A variant at work. Until ``predictor`` is there, it is not ready."""
+
+    def __init__(self, variant: Variant, settings: Settings) -> None:
+        self.name = variant.name
+        self.settings = settings
+        self.metrics = Metrics(variant.name)
+        self.weights: WeightsFile | None = None
+        self.engine = ""
+        self.predictor: Predictor | None = None
+        self._variant = variant
+
+    async def load(self) -> None:
+        """Loads and warms the model; where it cannot be had, says why and ends the process."""
+        start = perf_counter()
+        try:
+            self.predictor = await asyncio.to_thread(self._open)
+        except WeightsError as error:
+            log.error("%s cannot start: %s", self.name, error)  # noqa: TRY400  (the sentence says it all)
+            signal.raise_signal(signal.SIGTERM)
+            return
+        log.info("%s ready after %.1f s", self.name, perf_counter() - start)
+
+    def _open(self) -> Predictor:
+        self.weights = choose(self._variant.artifacts, self._variant.published)
+        log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
+        engine, self.engine = open_engine(self._variant.model, self.weights, self.settings)
+        log.info("%s engine=%r threads=%d", self.name, self.engine, self.settings.threads)
+        predictor = Predictor(engine, CLASSES, self.settings)
+        predictor.warm_up()
+        return predictor
+
+    def close(self) -> None:
+        if self.predictor:
+            self.predictor.close()

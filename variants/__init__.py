@@ -1,0 +1,22 @@
+"""The list of variants: their names, services and ports, and the classes they tell apart."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["CLASSES", "VARIANTS", "Variant"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One deployed model: the name people use, the service (folder and host name) that runs it, and its port."""
+
+    name: str
+    service: str
+    port: int
+
+
+_listed = tomllib.loads(Path(__file__).with_name("variants.toml").read_text())
+
+CLASSES: tuple[str, ...] = tuple(_listed["classes"])
+VARIANTS: tuple[Variant, ...] = tuple(Variant(**entry) for entry in _listed["variant"])
