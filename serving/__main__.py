@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pydantic import ValidationError
 from variants import VARIANTS
 
 from .settings import Settings
+from .weights import WeightsError
 
 # nginx keeps idle connections for 60 s; were this side the first to close one, a request could meet a closed door.
 _KEEP_ALIVE_S = 75
@@ -34,19 +37,31 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("\n".join(wrong))
     settings: Settings = app.state.served.settings
     if parsed.prepare:
-        app.state.served.open()
+        try:
+            app.state.served.open()
+        except (WeightsError, OSError) as error:
+            sys.exit(f"{folder}: {error}")
         return
     port = settings.port or next(variant.port for variant in VARIANTS if variant.service == folder)
-    uvicorn.run(
+    # Before the model is loaded, which takes a while, and in clearer words than Uvicorn's.
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, port))
+    except OSError as error:
+        sys.exit(f"{folder} cannot listen on {settings.host}, port {port}: {error.strerror}.")
+    config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
     )
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+    if app.state.served.predictor is None:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,9 @@ async def metrics(request: Request) -> Response:
 
 async def _plain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
-    return error_response(request, HTTPStatus(error.status_code), str(error.detail))
+    response = error_response(request, HTTPStatus(error.status_code), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def create_app(variant: Variant, settings: Settings | None = None) -> FastAPI:

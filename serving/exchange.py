@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Message, Receive
 
 from .images import PhotoError, TooManyPixelsError
@@ -50,7 +51,8 @@ class Exchange:
     def log_line(self, status: int) -> str:
         head = f"{self.variant} request_id={self.request_id}"
         if self.prediction is None:
-            return f'{head} error="{self.reason}" {status}'
+            reason = self.reason.replace('"', "'")
+            return f'{head} error="{reason}" {status}'
         p = self.prediction
         times = f"decode={1e3 * p.decode_s:.1f}ms infer={1e3 * p.infer_s:.1f}ms"
         return f"{head} class={p.likely_class} p={p.probability:.2f} {times} {status}"
@@ -125,7 +127,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:
             where, message = first["loc"], first["msg"]
             sentence = NO_FILE if where == ("body", "file") else f"{where[-1]}: {message}."
             return HTTPStatus.UNPROCESSABLE_ENTITY, sentence, "rejected"
-        case HTTPException():
+        case StarletteHTTPException():  # FastAPI's own among them
             status = HTTPStatus(error.status_code)
             outcome = "overloaded" if status == HTTPStatus.SERVICE_UNAVAILABLE else "rejected"
             return status, str(error.detail), outcome

@@ -1,6 +1,9 @@
 """Uploaded bytes to the pixels a model sees."""
 
+import re
+from contextlib import nullcontext, suppress
 from io import BytesIO
+from threading import Lock
 
 import numpy as np
 import pillow_heif
@@ -17,6 +20,11 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 _NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 # A baseline JPEG has one scan and a progressive one about ten; each costs a pass over all pixels.
 _MAX_SCANS = 100
+# Markers that a length follows, and the end; not a stuffed zero, a restart or a fill byte.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+# Ten times so many pixels can take 1 GB while they are decoded, so those above are decoded one after the other.
+_LARGE = 5_000_000
+_one_large = Lock()
 
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # decode() has a limit of its own, and refuses rather than warns
@@ -49,12 +57,18 @@ def decode(data: bytes, max_pixels: int, at_least: int = 2 * SIDE) -> Image.Imag
         raise TooManyPixelsError(
             f"The photo has {width}×{height} pixels; at most {max_pixels / 1e6:g} million are accepted."
         )
-    if data.count(b"\xff\xda") > _MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and _scans(data) > _MAX_SCANS:
         raise PhotoError("The photo is built of too many scans to be read safely.")
     try:
         image.draft("RGB", (at_least, at_least))
-        image.load()
-        return _to_rgb(_upright(image))
+        # A progressive JPEG is held in full before it is scaled.
+        held = width * height if "progressive" in image.info else image.width * image.height
+        large = held > _LARGE
+        with _one_large if large else nullcontext():
+            image.load()
+            _turn_upright(image)
+            photo = _to_rgb(image)
+            return photo.reduce(max(1, min(photo.size) // at_least)) if large else photo
     except Exception as error:
         raise PhotoError("The photo is broken or truncated and cannot be read to its end.") from error
 
@@ -66,8 +80,10 @@ def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
     # Rounded as torchvision's Resize and CenterCrop do, which the models were trained with.
     scaled = (SIDE * width // short, SIDE * height // short)
     left, top = (round((side - SIDE) / 2) for side in scaled)
-    resized = image.resize(scaled, Image.Resampling.BILINEAR)
-    return np.asarray(resized.crop((left, top, left + SIDE, top + SIDE)))
+    # Only what stays is computed: the whole of a photo of one pixel by a million would not fit into memory.
+    x, y = width / scaled[0], height / scaled[1]
+    box = (left * x, top * y, (left + SIDE) * x, (top + SIDE) * y)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box))
 
 
 def jpeg(image: Image.Image, longest: int) -> bytes:
@@ -79,11 +95,18 @@ def jpeg(image: Image.Image, longest: int) -> bytes:
     return out.getvalue()
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF data does not make the pixels any worse
-        return image
+def _scans(data: bytes) -> int:
+    """How many scans a JPEG has, not counting thumbnails within it or films after it."""
+    scans, at = 0, 0
+    while (marker := _JPEG_MARKER.search(data, at)) and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+    return scans
+
+
+def _turn_upright(image: Image.Image) -> None:
+    with suppress(Exception):  # damaged EXIF data does not make the pixels any worse
+        ImageOps.exif_transpose(image, in_place=True)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -92,9 +115,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         image = _to_8_bit(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        if image.mode != "RGBA":
+            image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
     return image.convert("RGB")
 
 
@@ -102,6 +127,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
     """Grey of more than 8 bits: Pillow would clip it at 255. A float is stretched over its own range."""
     values = np.array(image, dtype=np.float32)
     if image.mode == "F":
+        values = np.nan_to_num(values, copy=False, posinf=0, neginf=0)
         values -= values.min()
         values *= 255 / (values.max() or 1)
     elif values.max() > 255:

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
 
     engine: Literal["openvino", "torch"] = "openvino"
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    port: Annotated[int, Field(gt=0, le=65535)] | None = None
     threads: _Positive = Field(default_factory=_cores)
     queue_size: Annotated[int, Field(ge=0)] = 16
     max_pixels: _Positive = 50_000_000

@@ -58,7 +58,8 @@ class ServedVariant:
         if self.predictor:
             log.info("%s ready after %.1f s", self.name, perf_counter() - start)
         else:
-            signal.raise_signal(signal.SIGTERM)
+            # Not SIGTERM, after which the first process of a container would end with status 0.
+            signal.raise_signal(signal.SIGINT)
 
     def open(self) -> Predictor:
         """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""

@@ -1,6 +1,8 @@
 """Which weights a variant serves, and whether they fit its model."""
 
 import hashlib
+import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +55,9 @@ def read(path: Path) -> "dict[str, Tensor]":
             from safetensors.torch import load_file  # noqa: PLC0415
 
             return load_file(path)
-        state = load(path, map_location="cpu", weights_only=True, mmap=True)
+        state = load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path.name} is no state dict: it holds more than tensors, or is damaged") from error
     except Exception as error:  # torch and safetensors raise a dozen kinds for a damaged file
         raise WeightsError(f"{path.name} is not a readable weights file: {_first_line(error)}") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):

@@ -52,7 +52,7 @@ class System:
         self.url = f"http://127.0.0.1:{port}"
         self.site = Site(
             listen=f"127.0.0.1:{port}",
-            conf=str(folder / "conf"),
+            conf=f"{self._run.name}/conf",
             run=self._run.name,
             state=str(folder / "state"),
             ledger=str(folder / "ledger"),
@@ -60,19 +60,23 @@ class System:
             experiment_port=free_port(),
         )
         lay_out(self.site, self.variants)
-        conf = folder / "conf" / "nginx.conf"
+        conf = Path(self.site.conf, "nginx.conf")
         conf.write_text(conf.read_text().replace("worker_processes auto", f"worker_processes {workers}"))
         self.state = State(self.site.state_folder, self.variants)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "System":
-        for name in commands(self.site, self.variants):
-            self.start(name)
-        self.wait_ready()
+        try:
+            for name in commands(self.site, self.variants):
+                self.start(name)
+            self.wait_ready()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self.processes.values():
+        for process in reversed(self.processes.values()):
             process.terminate()
         for process in self.processes.values():
             process.wait(30)

@@ -30,7 +30,7 @@ def lay_out(site: Site, variants: Sequence[Variant] = VARIANTS) -> None:
     """Makes the folders of ``site`` and writes its configuration."""
     for folder in (site.conf, site.run, site.state, site.ledger):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    Path(site.run).chmod(0o755)  # nginx's workers, which root starts as nobody, reach the sockets
+    Path(site.run).chmod(0o755)
     for name, text in render_nginx(site, variants).items():
         Path(site.conf, name).write_text(text)
     current = State(site.state_folder, variants).current()
@@ -99,10 +99,11 @@ def main() -> int:
         )
         return 1
     folder = ROOT / ".run"
-    # Short, since the path of a socket may have 107 characters and the project may lie deep.
+    # Short, since the path of a socket may have 107 characters and the project may lie deep; and where nginx's workers,
+    # which root starts as nobody, may look.
     run = tempfile.mkdtemp(prefix="ab-")
     url = f"http://localhost:{port}"
-    site = Site(str(port), str(folder / "conf"), run, str(folder / "state"), str(folder / "ledger"), url=url)
+    site = Site(str(port), f"{run}/conf", run, str(folder / "state"), str(folder / "ledger"), url=url)
     lay_out(site)
     manager = Manager()
     for name, (arguments, extra) in commands(site).items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, isfinite
 from typing import Any, Literal, get_args
 
 __all__ = ["Rule", "Shadow", "Split", "SplitError", "make_split", "weights"]
@@ -105,8 +105,8 @@ def weights(split: Split) -> dict[str, int]:
 
 
 def _hundredths(percent: float, what: str) -> int:
-    number = round(100 * percent)
-    if percent < 0 or abs(number - 100 * percent) > 1e-6:
+    number = round(100 * percent) if isfinite(percent) else -1
+    if number < 0 or abs(number - 100 * percent) > 1e-6:
         raise SplitError(f"{what} must be a percentage of at most two decimals, not {percent:g}.")
     return number
 
