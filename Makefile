@@ -26,7 +26,7 @@ bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 evaluate: $(VENV)/.test
-	$(BIN)/python -m training.evaluate $(PHOTOS)
+	$(BIN)/python -m training.evaluate $(PHOTOS) $(if $(filter sample_data,$(PHOTOS)),--all)
 
 clean:
 	rm -rf $(VENV) .run .cache .coverage .mypy_cache .pytest_cache .ruff_cache *.egg-info

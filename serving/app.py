@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from .exchange import NO_FILE, Exchange, PredictionRoute
+from .exchange import Exchange, PredictionRoute
 from .pages import STATIC, error_response, form_page, result_page
 from .predictor import Prediction
 from .settings import Settings
@@ -90,13 +90,13 @@ async def result(request: Request, file: _Upload) -> Response:
 
 async def _predict(request: Request, file: UploadFile, with_preview: bool = False) -> tuple[bytes, Prediction]:
     data = await file.read()
-    if not data and not file.filename:  # a form sent off with no file chosen
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, NO_FILE)
     served: ServedVariant = request.app.state.served
     assert served.predictor is not None, "the route lets nothing in before"
     prediction = await served.predictor.predict(data, with_preview)
     served.metrics.observe(prediction)
     request.state.exchange.prediction = prediction
+    if served.photos and prediction.preview:
+        await asyncio.to_thread(served.photos.keep, request.state.exchange.request_id, prediction.preview)
     return data, prediction
 
 
@@ -152,6 +152,7 @@ def create_app(variant: Variant, settings: Settings | None = None) -> FastAPI:
         title=f"Fruit classifier, variant {variant.name}",
         description="Tells apples, grapes and lemons apart on a photo.",
         version="1.0.0",
+        redoc_url=None,  # its page asks another host for its maker's logo
         lifespan=lifespan,
     )
     app.state.served = served

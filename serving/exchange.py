@@ -20,11 +20,11 @@ from .predictor import OverloadedError, Prediction
 from .settings import MAX_UPLOAD_BYTES
 from .variant import ServedVariant
 
-__all__ = ["NO_FILE", "Exchange", "PredictionRoute"]
+__all__ = ["Exchange", "PredictionRoute"]
 
 log = logging.getLogger("serving")
 
-NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
+_NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TOO_LARGE = f"The upload is larger than {MAX_UPLOAD_BYTES // 1024 // 1024} MB."
 _RETRY_AFTER_S = 1
@@ -125,7 +125,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:
         case RequestValidationError():
             first = error.errors()[0]
             where, message = first["loc"], first["msg"]
-            sentence = NO_FILE if where == ("body", "file") else f"{where[-1]}: {message}."
+            sentence = _NO_FILE if where == ("body", "file") else f"{where[-1]}: {message}."
             return HTTPStatus.UNPROCESSABLE_ENTITY, sentence, "rejected"
         case StarletteHTTPException():  # FastAPI's own among them
             status = HTTPStatus(error.status_code)

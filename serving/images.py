@@ -1,6 +1,7 @@
 """Uploaded bytes to the pixels a model sees."""
 
 import re
+import warnings
 from contextlib import nullcontext, suppress
 from io import BytesIO
 from threading import Lock
@@ -26,6 +27,8 @@ _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 _LARGE = 5_000_000
 _one_large = Lock()
 
+# What Pillow finds odd about a photo would fill the log; it is answered or refused.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # decode() has a limit of its own, and refuses rather than warns
 

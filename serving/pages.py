@@ -20,9 +20,10 @@ _templates = Jinja2Templates(Path(__file__).with_name("templates"))
 _templates.env.globals["classes"] = CLASSES
 # Pages hold nothing from another host, and nothing may be slipped into them.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
+    "Cache-Control": "private, no-cache",
 }
 
 

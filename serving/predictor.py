@@ -47,6 +47,7 @@ class Predictor:
         self._engine = engine
         self._classes = classes
         self._max_pixels = settings.max_pixels
+        self._keeps = settings.keep_images is not None
         self._limit = settings.threads + settings.queue_size
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._pending = 0
@@ -88,5 +89,5 @@ class Predictor:
             image_sha256=hashlib.sha256(data).hexdigest(),
             decode_s=decoded - start,
             infer_s=perf_counter() - decoded,
-            preview=jpeg(image, _PREVIEW_SIDE) if with_preview else None,
+            preview=jpeg(image, _PREVIEW_SIDE) if with_preview or self._keeps else None,
         )

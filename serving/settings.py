@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["MAX_UPLOAD_BYTES", "Settings"]
 
@@ -26,7 +26,13 @@ def _cores() -> int:
 
 
 class Settings(BaseSettings):
-    """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none."""
+    """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none.
+
+    Where ``feedback_url`` is set, result pages ask there what the photo showed. Where ``keep_images`` is set, photos
+    are kept in that folder, small, under their request ids, the newest ``keep_images_mb`` of them.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     engine: Literal["openvino", "torch"] = "openvino"
     host: str = "127.0.0.1"
@@ -35,3 +41,6 @@ class Settings(BaseSettings):
     queue_size: Annotated[int, Field(ge=0)] = 16
     max_pixels: _Positive = 50_000_000
     cache_dir: Path = Path(".cache")
+    feedback_url: str = ""
+    keep_images: Path | None = None
+    keep_images_mb: _Positive = 500

@@ -11,6 +11,7 @@ from variants import CLASSES
 
 from .engine import open_engine
 from .metrics import Metrics
+from .photos import Photos
 from .predictor import Predictor
 from .settings import Settings
 from .weights import WeightsError, WeightsFile, choose
@@ -25,13 +26,15 @@ class Variant:
     """What a variant's folder states: its name, where its weights lie, and the module that builds its network.
 
     That module (``model``, a dotted name, imported only when a network has to be built) holds ``build(state)`` and,
-    where the network can be made simpler without changing its answers, ``simplify(network)``.
+    where the network can be made simpler without changing its answers, ``simplify(network)``. A ``quantised`` one is
+    large enough to be worth computing in 8-bit integers.
     """
 
     name: str
     artifacts: Path
     published: str
     model: str
+    quantised: bool = False
 
 
 class ServedVariant:
@@ -41,10 +44,11 @@ class ServedVariant:
         self.name = variant.name
         self.settings = settings
         self.metrics = Metrics(variant.name)
+        self.photos = Photos(settings.keep_images, settings.keep_images_mb) if settings.keep_images else None
         self.weights: WeightsFile | None = None
         self.engine = ""
         self.predictor: Predictor | None = None
-        self._variant = variant
+        self.variant = variant
 
     async def load(self) -> None:
         """Loads and warms the model; where it cannot be had, says why and ends the process."""
@@ -63,9 +67,9 @@ class ServedVariant:
 
     def open(self) -> Predictor:
         """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""
-        self.weights = choose(self._variant.artifacts, self._variant.published)
+        self.weights = choose(self.variant.artifacts, self.variant.published)
         log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
-        engine, self.engine = open_engine(self._variant.model, self.weights, self.settings)
+        engine, self.engine = open_engine(self.variant.model, self.weights, self.settings, self.variant.quantised)
         log.info("%s engine=%r threads=%d", self.name, self.engine, self.settings.threads)
         predictor = Predictor(engine, CLASSES, self.settings)
         predictor.warm_up()

@@ -3,9 +3,12 @@
 import os
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from traffic.local import ROOT
 
@@ -18,6 +21,15 @@ CHROMIUM = "/usr/bin/chromium"
 def samples() -> Path:
     """The project's own photos, a folder a class."""
     return ROOT / "sample_data"
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A JPEG of 300×300 pixels."""
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 30, 3), dtype=np.uint8)
+    out = BytesIO()
+    Image.fromarray(pixels).resize((300, 300)).save(out, "JPEG")
+    return out.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +60,11 @@ def docker_compose() -> list[str]:
     """The command that is Compose here."""
     require("DOCKER", shutil.which("docker-compose") is not None, "docker-compose")
     return ["docker-compose"]
+
+
+@pytest.fixture(scope="session")
+def fruits() -> Path:
+    """Real photos, a folder a class, that are not the project's to give away: beside it, or where FRUITS says."""
+    folder = Path(os.environ.get("FRUITS", ROOT.parent / "shared" / "fruits"))
+    require("FRUITS", folder.is_dir(), f"folder {folder}")
+    return folder

@@ -127,4 +127,3 @@ class System:
             return found if len(found) >= lines else []
 
         return eventually(look)
-

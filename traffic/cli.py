@@ -14,7 +14,6 @@ from rich.table import Table
 
 from variants import VARIANTS
 
-from .local import ROOT
 from .split import Rule, Shadow, Split, SplitError, make_split
 from .state import State
 
@@ -116,7 +115,7 @@ def rollback() -> None:
 
 
 def _state_folder() -> Path:
-    return Path(os.environ.get("STATE_DIR", ROOT / ".run" / "state"))
+    return Path(os.environ.get("STATE_DIR", Path(__file__).parents[1] / ".run" / "state"))
 
 
 def _shares(arguments: list[str]) -> dict[str, float]:

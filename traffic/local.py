@@ -44,11 +44,17 @@ def lay_out(site: Site, variants: Sequence[Variant] = VARIANTS) -> None:
 def commands(site: Site, variants: Sequence[Variant] = VARIANTS) -> dict[str, Command]:
     """What runs, by name."""
     places = {"CONF_DIR": site.conf, "STATE_DIR": site.state, "LEDGER_DIR": site.ledger, "RUN_DIR": site.run}
+    data = str(site.state_folder.with_name("data"))
+    follow = {**places, "DATA_DIR": data, "EXPERIMENT_PORT": str(site.experiment_port)}
     apply = str(ROOT / "nginx" / "apply-split.sh")
     started: dict[str, Command] = {
-        variant.service: ([sys.executable, "-m", "serving", variant.service], {"PORT": str(variant.port)})
+        variant.service: (
+            [sys.executable, "-m", "serving", variant.service],
+            {"PORT": str(variant.port), "FEEDBACK_URL": "/feedback"},
+        )
         for variant in variants
     }
+    started["experiment"] = ([sys.executable, "-m", "experiment"], follow)
     started["apply-split"] = (["sh", apply], {**places, "NGINX_COMMAND": NGINX})
     # The split to start with is put in place by the same script, before nginx reads it.
     serve = f'sh "{apply}" first && exec "{NGINX}" -c "{site.conf}/nginx.conf" -g "daemon off;"'
@@ -95,32 +101,34 @@ def announce(url: str, variants: int, say: Callable[[str], None], ended: threadi
             return
 
 
+def _port(name: str, default: int) -> int:
+    value = os.environ.get(name, str(default))
+    if not value.isdecimal() or not 0 < int(value) < 65536:
+        sys.exit(f"{name}={value} is not a port number.")
+    return int(value)
+
+
 def main() -> int:
     """Runs everything until Ctrl-C, or until one part ends, which ends all; returns the exit status."""
-    try:
-        port = int(os.environ.get("PORT", "8080"))
-    except ValueError:
-        print(f"PORT={os.environ['PORT']} is not a port number.", file=sys.stderr)
-        return 2
-    taken = taken_ports([port, *(variant.port for variant in VARIANTS)])
-    if taken:
-        print(
-            f"Port {taken[0]} is taken. End what listens there"
-            + (
-                f", or choose another: make run PORT={port + 1}"
-                if taken[0] == port
-                else ", for example another make run"
-            )
-            + ".",
-            file=sys.stderr,
-        )
-        return 1
+    port = _port("PORT", 8080)
+    experiment_port = _port("EXPERIMENT_PORT", 8010)
+    for taken in taken_ports([port, experiment_port, *(variant.port for variant in VARIANTS)]):
+        instead = f"choose another: make run PORT={port + 1}" if taken == port else "end the other make run"
+        sys.exit(f"Port {taken} is taken. End what listens there, or {instead}.")
     folder = ROOT / ".run"
     # Short, since the path of a socket may have 107 characters and the project may lie deep; and where nginx's workers,
     # which root starts as nobody, may look.
     run = tempfile.mkdtemp(prefix="ab-")
     url = f"http://localhost:{port}"
-    site = Site(str(port), f"{run}/conf", run, str(folder / "state"), str(folder / "ledger"), url=url)
+    site = Site(
+        listen=str(port),
+        conf=f"{run}/conf",
+        run=run,
+        state=str(folder / "state"),
+        ledger=str(folder / "ledger"),
+        url=url,
+        experiment_port=experiment_port,
+    )
     lay_out(site)
     printer = EndWatcher(sys.stdout)
     manager = Manager(printer=printer)

@@ -15,7 +15,8 @@ class Site:
 
     ``conf`` holds the rendered configuration, ``run`` sockets and temporary files, ``state`` the split, ``ledger`` the
     ledger, which is also written to ``ledger_stream``. Services are found by ``resolver``; without one, on 127.0.0.1.
-    ``url`` is where nginx itself is found from beside it.
+    ``url`` is where nginx itself is found from beside it. With ``own_ports`` nginx listens on each variant's port, too,
+    and passes on what comes there, so that one port of the host serves any number of replicas.
     """
 
     listen: str
@@ -27,6 +28,7 @@ class Site:
     resolver: str = ""
     url: str = "http://nginx"
     experiment_port: int = 8010
+    own_ports: bool = False
 
     def address(self, service: str, port: int) -> str:
         """How an nginx ``server`` line names a service."""
@@ -45,4 +47,4 @@ class Site:
 
 
 # Docker's own name server, in every network that a Compose file makes.
-CONTAINERS = Site("80", "/etc/nginx", "/run/nginx", "/state", "/ledger", resolver="127.0.0.11")
+CONTAINERS = Site("80", "/etc/nginx", "/run/nginx", "/state", "/ledger", resolver="127.0.0.11", own_ports=True)

@@ -1,6 +1,6 @@
 // The form works without this; with it, a photo can also be dropped or pasted, and is seen before it is sent.
 const byId = (id) => document.getElementById(id);
-const [drop, input, preview, picture, problem, submit] = ["drop", "file", "preview", "picture", "problem", "submit"].map(byId);
+const [input, preview, picture, problem, submit] = ["file", "preview", "picture", "problem", "submit"].map(byId);
 const MAX_BYTES = 10 * 1024 * 1024;
 
 byId("hint").hidden = false;
@@ -34,16 +34,17 @@ preview.addEventListener("load", () => {
   picture.toggleAttribute("hidden", true);
 });
 input.addEventListener("change", show);
+// The whole page takes a drop: beside the frame, the browser would leave the page and open the photo.
 for (const type of ["dragenter", "dragover"]) {
-  drop.addEventListener(type, (event) => {
+  document.addEventListener(type, (event) => {
     event.preventDefault();
-    drop.classList.add("over");
+    document.body.classList.add("over");
   });
 }
 for (const type of ["dragleave", "drop"]) {
-  drop.addEventListener(type, () => drop.classList.remove("over"));
+  document.addEventListener(type, () => document.body.classList.remove("over"));
 }
-drop.addEventListener("drop", (event) => {
+document.addEventListener("drop", (event) => {
   event.preventDefault();
   take(event.dataTransfer.files);
 });

@@ -154,16 +154,19 @@ def test_who_answered_is_not_scored_twice(running: System, photo: bytes) -> None
         assert len(lines) == expected
 
 
-def test_only_the_sample_is_shadowed(running: System) -> None:
-    epoch = _change(running, "weighted", {"custom": 100}, Shadow("vgg16", 25))
+def test_strategies_combine_and_only_the_sample_is_shadowed(running: System) -> None:
+    epoch = _change(running, "sticky", {"custom": 80, "vgg16": 20}, Shadow("vgg16", 25))
     with requests.Session() as session:
-        for _ in range(1000):
-            session.post(f"{running.url}/predict", timeout=30)
+        for number in range(1000):
+            session.post(f"{running.url}/predict", headers={"X-User-ID": f"user-{number}"}, timeout=30)
 
-    def by() -> Counter[str] | None:
-        counts = Counter(line["by"] for line in running.ledger() if line["epoch"] == epoch)
-        return counts if counts["weighted"] == 1000 else None
+    def asked() -> Counter[tuple[str, str]] | None:
+        lines = Counter((line["by"], line["variant"]) for line in running.ledger() if line["epoch"] == epoch)
+        return lines if lines["sticky", "custom"] + lines["sticky", "vgg16"] == 1000 else None
 
-    counts = eventually(by)
-    assert counts is not None
-    assert abs(counts["shadow"] - 250) < 4 * (1000 * 0.25 * 0.75) ** 0.5
+    lines = eventually(asked)
+    assert lines is not None
+    custom = lines["sticky", "custom"]
+    assert abs(custom - 800) < 4 * (1000 * 0.8 * 0.2) ** 0.5
+    assert abs(lines["shadow", "vgg16"] - custom / 4) < 4 * (custom * 0.25 * 0.75) ** 0.5
+    assert lines["shadow", "custom"] == 0

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from traffic.split import Shadow, make_split
+
 from ..system import System, eventually
 
 
@@ -73,3 +75,19 @@ def test_a_variant_that_hangs_is_answered_for(own: System, photo: bytes) -> None
     assert [answer.status_code for answer in answers] == [200, 200]
     assert {answer.headers["X-Variant"] for answer in answers} == {"custom"}
     assert max(answer.elapsed.total_seconds() for answer in answers) < 20
+
+
+def test_a_shadow_that_hangs_holds_nobody_up(own: System, photo: bytes) -> None:
+    names = [variant.name for variant in own.variants]
+    shadowed = make_split("weighted", {"custom": 100}, names, Shadow("vgg16", 100), own.state.current())
+    own.state.change(shadowed, "test")
+    own.processes["app_vgg16"].send_signal(signal.SIGSTOP)
+    try:
+        with requests.Session() as session:
+            answers = [session.post(f"{own.url}/predict", files={"file": photo}, timeout=60) for _ in range(5)]
+    finally:
+        own.processes["app_vgg16"].send_signal(signal.SIGCONT)
+
+    assert {answer.headers["X-Variant"] for answer in answers} == {"custom"}
+    # nginx waits 10 s for a variant that hangs.
+    assert max(answer.elapsed.total_seconds() for answer in answers) < 8

@@ -2,89 +2,20 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import requests
 
-from traffic.local import ROOT, taken_ports
+from traffic.local import taken_ports
 
-from ..system import eventually, free_port
-
-
-class Project:
-    """A copy of the project, and one run of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        parts = ["app_custom", "app_vgg16", "experiment", "nginx", "serving", "traffic", "variants"]
-        for part in parts:
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ROOT.glob("*.toml"):
-            shutil.copy(file, folder)
-        self._list = folder / "variants" / "variants.toml"
-        self._list.write_text(re.sub(r"port = \d+", lambda _: f"port = {free_port()}", self._list.read_text()))
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._out = folder / "out.log"
-        self.environment = {
-            **os.environ,
-            "PORT": str(self.port),
-            "EXPERIMENT_PORT": str(free_port()),
-            "CACHE_DIR": str(ROOT / ".cache"),
-            "ABTEST_URL": self.url,
-            "STATE_DIR": str(folder / ".run" / "state"),
-            "COLUMNS": "160",
-            "NO_COLOR": "1",
-        }
-
-    def ports(self) -> list[int]:
-        return [self.port, *(int(port) for port in re.findall(r"port = (\d+)", self._list.read_text()))]
-
-    def add_variant(self, name: str) -> None:
-        """As the README says: a folder, its name in ``main.py``, an entry in the list."""
-        shutil.copytree(self.folder / "app_custom", self.folder / f"app_{name}")
-        main = self.folder / f"app_{name}" / "app" / "main.py"
-        main.write_text(main.read_text().replace("custom", name))
-        entry = f'\n[[variant]]\nname = "{name}"\nservice = "app_{name}"\nport = {free_port()}\n'
-        self._list.write_text(self._list.read_text() + entry)
-
-    @contextmanager
-    def started(self) -> Iterator[subprocess.Popen[bytes]]:
-        with self._out.open("wb") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "traffic.local"],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
-
-    def said(self) -> str:
-        return self._out.read_text()
-
-    def abtest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "traffic.cli", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+from ..project import Project
+from ..system import eventually
 
 
 @pytest.fixture
@@ -133,7 +64,7 @@ def test_a_taken_port_is_said_in_one_line(project: Project) -> None:
 def test_a_port_that_is_none(project: Project) -> None:
     project.environment["PORT"] = "eighty"
     with project.started() as process:
-        assert process.wait(60) == 2
+        assert process.wait(60) == 1
 
     assert project.said() == "PORT=eighty is not a port number.\n"
 

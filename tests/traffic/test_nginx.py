@@ -114,8 +114,13 @@ def test_pages_and_documentation(shared_system: System) -> None:
         assert requests.get(shared_system.url + path, timeout=10).headers["Content-Type"].startswith("text/css")
 
 
-def test_the_experiment_is_missed_politely(shared_system: System) -> None:
-    answer = requests.get(f"{shared_system.url}/experiment.json", timeout=10)
+def test_the_experiment_is_missed_politely(running: System, photo: bytes) -> None:
+    running.stop("experiment")
+    try:
+        assert running.predict(photo).status_code == 200
+        answer = requests.get(f"{running.url}/experiment.json", timeout=10)
+    finally:
+        running.start("experiment")
 
     assert answer.status_code == 503
     assert answer.json() == {"detail": "The experiment service does not answer. Predictions go on without it."}

@@ -1,0 +1,73 @@
+"""What is compared, from ``experiment.toml``."""
+
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from experiment.statistics import Comparison
+from variants import VARIANTS, Variant
+
+__all__ = ["Guardrails", "Plan", "PlanError", "read_plan"]
+
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class PlanError(ValueError):
+    """A plan that cannot be followed; the message is one line that says what to change."""
+
+
+class Guardrails(BaseModel):
+    """What the candidate may do before it loses its traffic: shares of requests, and seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    error_rate: _Share = 0.02
+    slow_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    slow_share: _Share = 0.05
+
+
+class Plan(BaseModel):
+    """One experiment as written down before it starts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(max_length=100)] = ""
+    control: str
+    candidate: str
+    alpha: Annotated[float, Field(ge=0.0001, le=0.5)] = 0.05
+    margin: Annotated[float, Field(ge=0, le=0.5)] = 0.01
+    minimum_labels: Annotated[int, Field(ge=1)] = 100
+    guardrails: Guardrails = Guardrails()
+
+    @property
+    def digest(self) -> str:
+        """The same for two plans exactly where they ask for the same."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison(self.control, self.candidate, self.alpha, self.margin, self.minimum_labels)
+
+
+def read_plan(path: Path, variants: Sequence[Variant] = VARIANTS) -> Plan:
+    """The plan in ``path``; raises ``PlanError`` where there is none or it does not hold together."""
+    try:
+        plan = Plan(**tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise PlanError(f"{path} cannot be read ({error.strerror}): it says what is compared.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path.name}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PlanError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    names = [variant.name for variant in variants]
+    for role, name in (("control", plan.control), ("candidate", plan.candidate)):
+        if name not in names:
+            raise PlanError(f"{path.name}: {role}: there is no variant {name!r}; there are {', '.join(names)}.")
+    if plan.control == plan.candidate:
+        raise PlanError(f"{path.name}: control and candidate are both {plan.control!r}; name two variants.")
+    return plan

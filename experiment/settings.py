@@ -1,0 +1,33 @@
+"""What an operator may set, from environment variables of the same names in upper case."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+_ROOT = Path(__file__).parents[1]
+_Positive = Annotated[int, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """The service's settings; raises ``pydantic.ValidationError`` on a value that is none.
+
+    Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
+    counted from them stays. ``keep_images`` is the folder where the variants leave photos to be labelled.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    host: str = "127.0.0.1"
+    experiment_port: Annotated[int, Field(ge=0, le=65535)] = 8010
+    ledger_dir: Path = _ROOT / ".run" / "ledger"
+    state_dir: Path = _ROOT / ".run" / "state"
+    data_dir: Path = _ROOT / ".run" / "data"
+    database_url: str = ""
+    plan: Path = _ROOT / "experiment.toml"
+    keep_days: _Positive = 90
+    database_mb: _Positive = 2048
+    keep_images: Path | None = None

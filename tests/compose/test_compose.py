@@ -1,0 +1,133 @@
+"""The whole system as people start it: docker-compose up --build."""
+
+import json
+import re
+from collections import Counter
+from itertools import pairwise
+
+import requests
+
+from ..load import Load
+from ..system import eventually
+from .conftest import Stack
+
+SERVICES = {"app_custom", "app_vgg16", "experiment", "nginx"}
+
+
+def test_predictions_alternate_and_the_logs_show_who_served(stack: Stack, photo: bytes) -> None:
+    answered = stack.variants(photo, 20)
+    assert Counter(answered) == {"custom": 10, "vgg16": 10}
+    assert all(first != second for first, second in pairwise(answered))
+
+    headers = {"X-Request-ID": "to-be-found"}
+    requests.post(f"{stack.url}/predict", files={"file": photo}, headers=headers, timeout=60)
+
+    def logged() -> str:
+        logs = stack.run("logs", "--no-color")
+        return logs if logs.count("to-be-found") == 2 else ""
+
+    logs = eventually(logged)
+    assert re.search(r"\| (custom|vgg16) request_id=to-be-found class=\w+ p=\S+ decode=\S+ms infer=\S+ms 200", logs)
+    assert re.search(r'nginx\S* +\| \{"ts":"[^"]+","request_id":"to-be-found","epoch":1,', logs)
+
+
+def test_every_service_is_healthy_and_has_no_rights_it_does_not_need(stack: Stack) -> None:
+    def all_healthy() -> bool:
+        return {stack.containers(name)[0]["State"]["Health"]["Status"] for name in SERVICES} == {"healthy"}
+
+    eventually(all_healthy, within_s=120)
+    for name in SERVICES:
+        (container,) = stack.containers(name)
+        host = container["HostConfig"]
+        assert container["Config"]["User"] not in {"", "0", "root"}
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert host["Memory"] > 0
+        assert host["RestartPolicy"]["Name"] == "unless-stopped"
+        assert host["LogConfig"]["Config"]["max-size"] == "10m"
+        assert "Read-only file system" in stack.execute(name, "touch", "/made-here")
+
+
+def test_each_variant_alone_is_for_this_machine_only(stack: Stack) -> None:
+    for port, name in ((8009, "custom"), (8008, "vgg16")):
+        assert requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["variant"] == name
+        assert "predictions_total" in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=10).text
+    published = {
+        binding["HostIp"]
+        for name in SERVICES
+        for port, bindings in stack.containers(name)[0]["NetworkSettings"]["Ports"].items()
+        for binding in bindings or []
+        if port != "80/tcp"
+    }
+    assert published == {"127.0.0.1"}
+    assert requests.get(f"{stack.url}/metrics", timeout=10).status_code == 404
+
+
+def test_abtest_changes_the_split_and_it_outlives_nginx(stack: Stack, photo: bytes) -> None:
+    changed = stack.execute("experiment", "abtest", "split", "custom=90", "vgg16=10")
+    assert "In force: weighted custom=90 vgg16=10" in changed
+    assert Counter(stack.variants(photo, 10)) == {"custom": 9, "vgg16": 1}
+    assert "There is no variant 'resnet'." in stack.execute("experiment", "abtest", "promote", "resnet")
+
+    stack.run("restart", "nginx")
+    stack.wait_ready()
+    assert Counter(stack.variants(photo, 10)) == {"custom": 9, "vgg16": 1}
+    assert re.search(r"vgg16\s+│ yes\s+│ 10 %", stack.execute("experiment", "abtest", "status"))
+    assert "In force: round robin" in stack.execute("experiment", "abtest", "rollback")
+
+
+def test_replicas_do_not_change_the_split(stack: Stack, photo: bytes) -> None:
+    stack.run("up", "--detach", "--no-recreate", "--scale", "app_vgg16=3", "app_vgg16")
+    try:
+        eventually(lambda: {c["State"]["Health"]["Status"] for c in stack.containers("app_vgg16")} == {"healthy"}, 120)
+
+        def addresses() -> set[str]:
+            assert Counter(stack.variants(photo, 12)) == {"custom": 6, "vgg16": 6}
+            lines = stack.execute("nginx", "tail", "-n", "12", "/ledger/ledger.jsonl").splitlines()
+            return {json.loads(line)["upstream_addr"] for line in lines if '"variant":"vgg16"' in line}
+
+        eventually(lambda: len(addresses()) == 3)
+    finally:
+        stack.run("up", "--detach", "--no-recreate", "--scale", "app_vgg16=1", "app_vgg16")
+    eventually(lambda: Counter(stack.variants(photo, 10)) == {"custom": 5, "vgg16": 5})
+
+
+def test_nothing_is_dropped_when_containers_come_and_go(stack: Stack, photo: bytes) -> None:
+    with Load(stack.url, photo).going() as load:
+        stack.run("kill", "-s", "SIGKILL", "app_vgg16")
+        load.answered(20)
+        stack.run("start", "app_vgg16")
+        stack.wait_ready()
+        for service in ("app_custom", "app_vgg16"):
+            stack.run("restart", service)
+            stack.wait_ready()
+            load.answered(10)
+        # A new container has a new address.
+        stack.run("up", "--detach", "--no-deps", "--force-recreate", "app_custom")
+        stack.wait_ready()
+        load.answered(10)
+        assert "In force" in stack.execute("experiment", "abtest", "promote", "vgg16")
+        load.answered(10)
+        assert "In force" in stack.execute("experiment", "abtest", "rollback")
+        load.answered(10)
+        stack.run("stop", "experiment")
+        load.answered(10)
+        stack.run("start", "experiment")
+
+    assert set(load.outcomes) == {"200"}
+    # To the guardrail a variant that is killed is one that fails, so it may have taken the candidate's traffic.
+    stack.execute("experiment", "abtest", "split", "round-robin")
+    eventually(lambda: Counter(stack.variants(photo, 10)) == {"custom": 5, "vgg16": 5})
+
+
+def test_nginx_waits_for_nobody(stack: Stack, photo: bytes) -> None:
+    stack.run("stop", "app_custom", "app_vgg16", "experiment")
+    stack.run("restart", "nginx")
+    eventually(lambda: requests.get(f"{stack.url}/healthz", timeout=5).status_code == 503)
+    refused = requests.post(f"{stack.url}/predict", files={"file": photo}, timeout=60)
+    assert refused.status_code == 502
+    assert refused.json() == {"detail": "No variant could answer. Try again in a moment."}
+
+    stack.run("start", "app_custom", "app_vgg16", "experiment")
+    stack.wait_ready()
+    assert set(stack.variants(photo, 2)) == {"custom", "vgg16"}

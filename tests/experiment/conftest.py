@@ -1,0 +1,301 @@
+"""What the tests of the experiment share: synthetic ledgers, databases of both kinds, a service at work."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi.testclient import TestClient
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from experiment.app import create_app
+from experiment.database import Database, metadata
+from experiment.follower import Follower
+from experiment.intake import Experiments
+from experiment.plan import Plan
+from experiment.register import take_up
+from experiment.report import make_report
+from experiment.service import Service
+from experiment.settings import Settings
+from tests.conftest import require
+from tests.system import eventually, free_port
+from traffic.split import make_split
+from traffic.state import State
+
+PLAN = Plan(control="custom", candidate="vgg16")
+PLAN_TEXT = 'control = "custom"\ncandidate = "vgg16"\n'
+
+_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+
+
+def line(request_id: str, variant: str = "custom", by: str = "round_robin", **fields: Any) -> str:
+    """A line of the ledger, ended."""
+    ts = fields.pop("ts", time.time())
+    entry = {
+        "ts": datetime.fromtimestamp(ts, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_id": request_id,
+        "epoch": 1,
+        "variant": variant,
+        "by": by,
+        "status": 200,
+        "predicted_class": "lemon",
+        "probability": 0.9,
+        "image_sha256": "a" * 64,
+        "upstream_time_s": 0.02,
+        "upstream_addr": "127.0.0.1:8009",
+    } | fields
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def both(request_id: str, custom: str, vgg16: str, assigned: str = "custom", **fields: Any) -> str:
+    """The lines of a request that both variants scored; the shadow's comes first, as nginx writes it."""
+    answers = {"custom": custom, "vgg16": vgg16}
+    other = "vgg16" if assigned == "custom" else "custom"
+    return line(request_id, other, "shadow", predicted_class=answers[other], **fields) + line(
+        request_id, assigned, predicted_class=answers[assigned], **fields
+    )
+
+
+class Ledger:
+    """A folder that is written to as nginx does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._rotations = 0
+
+    @property
+    def current(self) -> Path:
+        return self.folder / "ledger.jsonl"
+
+    def write(self, *lines: str | bytes) -> None:
+        with self.current.open("ab") as file:
+            for each in lines:
+                file.write(each.encode() if isinstance(each, str) else each)
+
+    def rotate(self) -> Path:
+        self._rotations += 1
+        rotated = self.folder / f"ledger-20260101T{self._rotations:06d}.jsonl"
+        self.current.rename(rotated)
+        return rotated
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL that lasts as long as the tests."""
+    require("POSTGRES", (_POSTGRES / "initdb").exists(), f"PostgreSQL in {_POSTGRES}")
+    # PostgreSQL refuses to run as root, and its user must reach the folder. It ends when the tests are killed.
+    command = ["setpriv", "--pdeathsig", "INT"]
+    folder = Path(tempfile.mkdtemp(prefix="ab-postgres-"))
+    if os.geteuid() == 0:
+        command += ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        shutil.chown(folder, "postgres", "postgres")
+    port, data = free_port(), str(folder / "data")
+    url = f"postgresql+psycopg://ab@127.0.0.1:{port}/postgres"
+    try:
+        initdb = [str(_POSTGRES / "initdb"), "-D", data, "-A", "trust", "-U", "ab", "--no-sync"]
+        subprocess.run([*command, *initdb], check=True, stdout=subprocess.DEVNULL, timeout=120, cwd=folder)
+        serve = [str(_POSTGRES / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
+        with (folder / "log").open("w") as log:
+            server = subprocess.Popen([*command, *serve], stdout=log, stderr=log, cwd=folder)
+        try:
+            eventually(lambda: _answers(url))
+            yield url
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _answers(url: str) -> bool:
+    engine = create_engine(url)
+    try:
+        engine.connect().close()
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+    return True
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, of either kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'experiment.db'}"
+    url: str = request.getfixturevalue("postgres")
+    engine = create_engine(url)
+    metadata.drop_all(engine)
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Database]:
+    """For what is no different in PostgreSQL."""
+    opened = Database(f"sqlite:///{tmp_path / 'experiment.db'}")
+    yield opened
+    opened.close()
+
+
+def begin(database: Database, plan: Plan = PLAN, earlier_s: float = 3600) -> None:
+    """Begins an experiment, some time ago."""
+    take_up(database, plan)
+    with database.write() as connection:
+        connection.execute(text("UPDATE experiment SET started = started - :by"), {"by": earlier_s})
+
+
+def take_in(database: Database, ledger: Ledger, *lines: str | bytes) -> None:
+    """Writes lines and reads them."""
+    ledger.write(*lines)
+    Follower(ledger.folder, database).catch_up()
+
+
+def report_of(database: Database) -> dict[str, Any]:
+    """The report of the latest experiment under round robin."""
+    split = make_split("round_robin", {}, ["custom", "vgg16"])
+    with database.read() as connection:
+        known = Experiments.load(connection)
+        return make_report(connection, known.latest, known, {1: split}, split)
+
+
+def total(database: Database, what: str) -> int:
+    """The sum of all counts of a kind."""
+    with database.read() as connection:
+        found = connection.execute(text("SELECT sum(n) FROM count WHERE what = :what"), {"what": what}).scalar()
+        return int(found or 0)
+
+
+class At:
+    """A service at work, its client and its folders."""
+
+    def __init__(self, folder: Path, database_url: str = "", **settings: Any) -> None:
+        self.ledger = Ledger(folder / "ledger")
+        self.state_folder = folder / "state"
+        self.state_folder.mkdir(exist_ok=True)
+        self.plan = folder / "experiment.toml"
+        if not self.plan.exists():
+            self.plan.write_text(PLAN_TEXT)
+        self.state = State(self.state_folder)
+        self.service = Service(
+            Settings(
+                ledger_dir=self.ledger.folder,
+                state_dir=self.state_folder,
+                data_dir=folder / "data",
+                plan=self.plan,
+                database_url=database_url,
+                **settings,
+            )
+        )
+        self.client = TestClient(create_app(self.service))
+
+    def __enter__(self) -> "At":
+        self.client.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.client.__exit__(*error)
+
+    def report(self) -> dict[str, Any]:
+        """As it is now."""
+        self.service._cache.clear()
+        facts: dict[str, Any] = self.client.get("/experiment.json").json()
+        return facts
+
+    def has_noted(self) -> bool:
+        """Whether the last change of the split is in the record."""
+        return self.service._noted == len(self.state.history())
+
+    def give(self, request_id: str, label: str) -> int:
+        return self.client.post("/feedback", json={"request_id": request_id, "true_label": label}).status_code
+
+    def force(self, rule: Any = "round_robin", shares: Any = None, action: str = "split", reason: str = "") -> None:
+        """Puts a split in force without any nginx."""
+        split = make_split(rule, shares or {}, ["custom", "vgg16"], before=self.state.current())
+        entry = {
+            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "action": action,
+            "reason": reason,
+            "restores": None,
+            "split": split.as_json(),
+        }
+        with (self.state_folder / "history.jsonl").open("a") as history:
+            history.write(json.dumps(entry) + "\n")
+        (self.state_folder / "split.json").write_text(json.dumps(split.as_json()))
+
+
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[At]:
+    with At(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Callable[..., Any]:
+    """A service with settings of one's own."""
+
+    @contextmanager
+    def make(**settings: Any) -> Iterator[At]:
+        with At(tmp_path, **settings) as running:
+            yield running
+
+    return make
+
+
+@pytest.fixture
+def report_under() -> Callable[..., Any]:
+    """The report while a split is in force."""
+
+    def make(database: Database, split: Any) -> dict[str, Any]:
+        first = make_split("round_robin", {}, ["custom", "vgg16"])
+        with database.read() as connection:
+            known = Experiments.load(connection)
+            return make_report(connection, known.latest, known, {1: first}, split)
+
+    return make
+
+
+@pytest.fixture
+def serve_http() -> Iterator[Callable[[At], str]]:
+    """Puts a service's application on a port, beside the client that runs it."""
+    servers: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def make(running: At) -> str:
+        port = free_port()
+        config = uvicorn.Config(running.client.app, port=port, lifespan="off", log_config=None, ws="none")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        servers.append((server, thread))
+        eventually(lambda: server.started)
+        return f"http://127.0.0.1:{port}"
+
+    yield make
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join()

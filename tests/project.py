@@ -1,0 +1,82 @@
+"""A copy of the project that runs as `make run` runs it, on free ports."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from traffic.local import ROOT
+
+from .system import free_port
+
+
+class Project:
+    """A copy of the project, and one run of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        parts = ["app_custom", "app_vgg16", "experiment", "nginx", "sample_data", "serving", "traffic", "variants"]
+        for part in parts:
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in ROOT.glob("*.toml"):
+            shutil.copy(file, folder)
+        self._list = folder / "variants" / "variants.toml"
+        self._list.write_text(re.sub(r"port = \d+", lambda _: f"port = {free_port()}", self._list.read_text()))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._out = folder / "out.log"
+        self.environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "EXPERIMENT_PORT": str(free_port()),
+            "CACHE_DIR": str(ROOT / ".cache"),
+            "ABTEST_URL": self.url,
+            "STATE_DIR": str(folder / ".run" / "state"),
+            "COLUMNS": "160",
+            "NO_COLOR": "1",
+        }
+
+    def ports(self) -> list[int]:
+        return [self.port, *(int(port) for port in re.findall(r"port = (\d+)", self._list.read_text()))]
+
+    def add_variant(self, name: str) -> None:
+        """As the README says: a folder, its name in ``main.py``, an entry in the list."""
+        shutil.copytree(self.folder / "app_custom", self.folder / f"app_{name}")
+        main = self.folder / f"app_{name}" / "app" / "main.py"
+        main.write_text(main.read_text().replace("custom", name))
+        entry = f'\n[[variant]]\nname = "{name}"\nservice = "app_{name}"\nport = {free_port()}\n'
+        self._list.write_text(self._list.read_text() + entry)
+
+    @contextmanager
+    def started(self) -> Iterator[subprocess.Popen[bytes]]:
+        with self._out.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "traffic.local"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+    def said(self) -> str:
+        return self._out.read_text()
+
+    def abtest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "experiment.cli", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )

@@ -1,0 +1,295 @@
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from numpy.typing import NDArray
+
+from serving.predictor import OverloadedError, Prediction
+from tests.system import eventually
+
+from .apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
+
+MB = 1024 * 1024
+TOO_LARGE = {"detail": "The upload is larger than 10 MB."}
+NO_FILE = {"detail": 'No photo was sent: send it as the field "file" of a multipart form.'}
+
+
+def outcomes(client: TestClient) -> dict[str, float]:
+    lines = re.findall(
+        r'^predictions_total\{outcome="(\w+)",variant="custom"\} (.+)$', client.get("/metrics").text, re.M
+    )
+    return {outcome: float(count) for outcome, count in lines if float(count)}
+
+
+@pytest.mark.parametrize("given", ["a", "7f3e-11_0.B", "x" * 64])
+def test_a_request_id_is_kept(given: str, client: TestClient) -> None:
+    answer = send(client, headers={"X-Request-ID": given})
+
+    assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [b"", b"x" * 65, b"two words", b"a\tb", b"a/b", b'"quoted"', b"<b>", b"a,b", b"a;b=c", "größe".encode(), b"\xff"],
+)
+def test_an_odd_request_id_is_replaced(given: bytes, client: TestClient) -> None:
+    answer = send(client, headers={b"X-Request-ID": given})
+
+    assert answer.headers["X-Request-ID"] == answer.json()["request_id"]
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_no_two_requests_have_one_id(client: TestClient) -> None:
+    assert len({send(client).headers["X-Request-ID"] for _ in range(5)}) == 5
+
+
+def test_what_a_prediction_says_for_the_ledger(client: TestClient) -> None:
+    headers = send(client).headers
+
+    assert headers["X-Variant"] == "custom"
+    assert headers["X-Predicted-Class"] == "lemon"
+    assert headers["X-Probability"] == "0.700000"
+    assert re.fullmatch("[0-9a-f]{64}", headers["X-Image-SHA256"])
+
+
+@pytest.mark.parametrize("path", ["/predict", "/result/"])
+def test_errors_name_variant_and_request_too(path: str, client: TestClient) -> None:
+    answer = send(client, b"no photo", path, headers={"X-Request-ID": "mine"})
+
+    assert answer.status_code == 400
+    assert (answer.headers["X-Variant"], answer.headers["X-Request-ID"]) == ("custom", "mine")
+    assert "X-Predicted-Class" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/predict", "/result/"])
+def test_the_log_line_of_a_prediction(path: str, client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "serving"):
+        send(client, path=path, headers={"X-Request-ID": "mine"})
+
+    lines = [record.getMessage() for record in caplog.records if record.name == "serving"]
+    assert len(lines) == 1
+    assert re.fullmatch(r"custom request_id=mine class=lemon p=0\.70 decode=\d+\.\dms infer=\d+\.\dms 200", lines[0])
+
+
+def test_the_log_line_of_a_refusal(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "serving"):
+        send(client, b"", headers={"X-Request-ID": "mine"})
+        client.post("/predict", headers={"X-Request-ID": "mine"})
+
+    assert [record.getMessage() for record in caplog.records if record.name == "serving"] == [
+        'custom request_id=mine error="The file is empty." 400',
+        "custom request_id=mine error=\"No photo was sent: send it as the field 'file' of a multipart form.\" 422",
+    ]
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    """Content of a length that is not said before."""
+    for start in range(0, len(body), 64 * 1024):
+        yield body[start : start + 64 * 1024]
+
+
+def unread() -> Iterator[bytes]:
+    pytest.fail("the body was read")
+    yield b""
+
+
+def part(disposition: bytes, content: bytes) -> bytes:
+    return b"--x\r\nContent-Disposition: form-data; " + disposition + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/result/"])
+def test_a_length_that_is_too_large_is_refused_before_anything_is_read(path: str, client: TestClient) -> None:
+    answer = client.post(path, content=unread(), headers={**FORM, "Content-Length": str(10 * MB + 1)})
+
+    assert answer.status_code == 413
+    assert "The upload is larger than 10 MB." in answer.text
+
+
+def test_an_upload_that_is_too_large_and_does_not_say_so(client: TestClient) -> None:
+    upload = part(b'name="file"; filename="a.jpg"', bytes(11 * MB))
+    answer = client.post("/predict", content=pieces(upload), headers=FORM)
+
+    assert (answer.status_code, answer.json()) == (413, TOO_LARGE)
+    assert "content-length" not in answer.request.headers
+
+
+def test_an_upload_of_just_ten_megabytes_is_read(client: TestClient) -> None:
+    head, tail = part(b'name="file"; filename="a.jpg"', b"|").split(b"|")
+    padded = head + GOOD + bytes(10 * MB - len(head) - len(GOOD) - len(tail)) + tail
+    assert len(padded) == 10 * MB
+
+    assert client.post("/predict", content=pieces(padded), headers=FORM).status_code == 200
+    assert client.post("/predict", content=padded, headers=FORM).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"data": {"file": "just text"}},
+        {"files": {"photo": ("a.jpg", GOOD)}},
+        {"json": {"file": "aGVsbG8="}},
+        {"content": GOOD, "headers": {"Content-Type": "image/jpeg"}},
+        {"content": b"", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"content": part(b'name="file"', b"no filename"), "headers": FORM},
+        {"content": part(b'name="file"; filename=""', b""), "headers": FORM},
+    ],
+    ids=["nothing", "text", "other field", "json", "bare", "empty form", "no filename", "no file chosen"],
+)
+@pytest.mark.parametrize("path", ["/predict", "/result/"])
+def test_no_photo_in_the_request(path: str, request_: dict[str, Any], client: TestClient) -> None:
+    answer = client.post(path, **request_)
+
+    assert answer.status_code == 422
+    if path == "/predict":
+        assert answer.json() == NO_FILE
+    else:
+        assert "No photo was sent" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n"),
+        ("multipart/form-data; boundary=x", b"no form"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\n\r\n--x--"),
+        ("multipart/form-data; boundary=x", part(b'name="other"', b"x" * 2 * MB)),
+        ("multipart/form-data; boundary=x", part(b'name="file"; filename="' + b"x" * 20_000 + b'"', GOOD)),
+    ],
+    ids=["no boundary", "no form", "no name", "long text", "long filename"],
+)
+def test_a_form_that_is_none(content_type: str, body: bytes, client: TestClient) -> None:
+    answer = client.post("/predict", content=body, headers={"Content-Type": content_type})
+
+    assert answer.status_code == 400
+    assert list(answer.json()) == ["detail"]
+    assert re.fullmatch(r'[A-Z][\w "-]+\.?', answer.json()["detail"])
+    assert outcomes(client) == {"rejected": 1}
+    assert send(client).status_code == 200
+
+
+# Starlette leaves the half-received file to the garbage collector, which is at once.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_upload_that_breaks_off(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    whole = part(b'name="file"; filename="a.jpg"', GOOD)
+
+    answer = client.post("/predict", content=pieces(whole[: len(whole) // 2]), headers=FORM)
+
+    assert answer.status_code in (400, 422)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_question_that_is_none(client: TestClient) -> None:
+    answer = send(client, path="/predict?include_image=perhaps")
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("include_image: Input should be a valid boolean")
+
+
+def test_while_the_model_is_being_loaded(tmp_path: Path) -> None:
+    loaded = threading.Event()
+
+    def warming(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert loaded.wait(30)
+        return lemon(pixels)
+
+    with app_of(variant_in(tmp_path), warming) as client:
+        try:
+            answer = send(client)
+            page = send(client, path="/result/")
+
+            assert (answer.status_code, answer.json()) == (503, {"detail": "The model is still being loaded."})
+            assert (page.status_code, page.headers["Retry-After"], answer.headers["Retry-After"]) == (503, "1", "1")
+            assert "The model is still being loaded." in page.text
+            assert outcomes(client) == {"overloaded": 2}
+        finally:
+            loaded.set()
+        eventually(lambda: client.get("/readyz").is_success)
+        assert send(client).status_code == 200
+
+
+def test_more_photos_than_may_wait(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    go = threading.Event()
+    go.set()
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert go.wait(30)
+        return lemon(pixels)
+
+    with serving(tmp_path, engine, threads=2, queue_size=3) as client, ThreadPoolExecutor(5) as senders:
+        go.clear()
+        try:
+            waiting = [senders.submit(send, client) for _ in range(5)]
+            eventually(lambda: predictor_of(client).full)
+
+            refused = send(client, headers={"X-Request-ID": "mine"})
+            page = send(client, path="/result/")
+
+            assert refused.status_code == page.status_code == 503
+            assert refused.json() == {"detail": "Too many photos are waiting. Try again in a moment."}
+            assert "Too many photos are waiting." in page.text
+            assert refused.headers["Retry-After"] == page.headers["Retry-After"] == "1"
+            assert (refused.headers["X-Variant"], refused.headers["X-Request-ID"]) == ("custom", "mine")
+            assert client.post("/predict", content=unread(), headers=FORM).status_code == 503
+            assert client.get("/livez").json() == {"alive": True}
+            assert client.get("/readyz").status_code == 200
+            assert client.get("/").status_code == 200
+            assert not any(answer.done() for answer in waiting)
+        finally:
+            go.set()
+
+        assert [answer.result().status_code for answer in waiting] == [200] * 5
+        assert send(client).status_code == 200
+        assert outcomes(client) == {"ok": 6, "overloaded": 3}
+
+
+def test_a_photo_whose_place_was_taken_while_it_was_being_received(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_late(data: bytes, with_preview: bool) -> Prediction:
+        raise OverloadedError
+
+    monkeypatch.setattr(predictor_of(client), "predict", too_late)
+
+    answer = send(client)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert outcomes(client) == {"overloaded": 1}
+
+
+def test_a_fault_of_our_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    broken = threading.Event()
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if broken.is_set():
+            raise RuntimeError("cannot read /srv/secret/weights.bin")
+        return lemon(pixels)
+
+    with serving(tmp_path, engine) as client, caplog.at_level(logging.INFO, "serving"):
+        broken.set()
+        caplog.clear()
+        answer = send(client, headers={"X-Request-ID": "mine"})
+        page = send(client, path="/result/")
+        broken.clear()
+
+        assert answer.status_code == page.status_code == 500
+        assert answer.json() == {"detail": "Something went wrong here, not with your photo."}
+        assert "Something went wrong here" in page.text
+        assert "secret" not in page.text + str(answer.headers) + str(page.headers)
+        assert (answer.headers["X-Variant"], answer.headers["X-Request-ID"]) == ("custom", "mine")
+        failed = next(record for record in caplog.records if record.exc_info)
+        assert failed.getMessage() == "custom request_id=mine failed"
+        assert "cannot read /srv/secret/weights.bin" in caplog.text
+        assert 'custom request_id=mine error="Something went wrong here, not with your photo." 500' in caplog.text
+        assert outcomes(client) == {"failed": 2}
+        assert send(client).status_code == 200

@@ -1,0 +1,137 @@
+import asyncio
+import hashlib
+import threading
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from serving.engine import Engine
+from serving.images import PhotoError, decode, to_pixels
+from serving.predictor import OverloadedError, Prediction, Predictor
+from serving.settings import Settings
+
+from .apps import GOOD, lemon
+from .photos import encoded, scenery
+
+CLASSES = ("apple", "grapes", "lemon")
+
+
+def predict(data: bytes, engine: Engine = lemon, with_preview: bool = False, **settings: int) -> Prediction:
+    predictor = Predictor(engine, CLASSES, Settings(**{"threads": 1, **settings}))  # type: ignore[arg-type]
+    try:
+        return asyncio.run(predictor.predict(data, with_preview))
+    finally:
+        predictor.close()
+
+
+def test_what_is_said_of_a_photo() -> None:
+    prediction = predict(GOOD)
+
+    assert prediction.likely_class == "lemon"
+    assert prediction.probability == prediction.probabilities["lemon"]
+    assert list(prediction.probabilities) == list(CLASSES)
+    assert prediction.image_sha256 == hashlib.sha256(GOOD).hexdigest()
+    assert prediction.decode_s > 0
+    assert prediction.infer_s > 0
+    assert prediction.preview is None
+
+
+@pytest.mark.parametrize("scores", [(1 / 3, 1 / 3, 1 / 3), (0.123456789, 0.7, 0.2), (1e-30, 1, 1e-8), (0, 0.9996, 0)])
+def test_probabilities_sum_to_1_as_printed(scores: tuple[float, ...]) -> None:
+    probabilities = predict(GOOD, lambda _: np.array(scores, np.float32)).probabilities
+
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_engine_sees_the_photos_pixels() -> None:
+    seen: list[NDArray[np.uint8]] = []
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(pixels)
+        return lemon(pixels)
+
+    predict(GOOD, engine)
+
+    assert np.array_equal(seen[0], to_pixels(decode(GOOD, 10**6)))
+
+
+def test_a_preview_fits_a_page() -> None:
+    original = scenery(2400, 1600)
+    preview = predict(encoded(original, "PNG"), with_preview=True).preview
+
+    assert preview is not None
+    shown = Image.open(BytesIO(preview))
+    assert (shown.format, shown.size) == ("JPEG", (800, 533))
+    difference = np.abs(np.asarray(shown, float) - np.asarray(original.resize(shown.size), float))
+    assert difference.mean() < 3
+
+
+def test_a_small_photo_is_not_blown_up_for_its_preview() -> None:
+    preview = predict(GOOD, with_preview=True).preview
+
+    assert preview is not None
+    assert Image.open(BytesIO(preview)).size == Image.open(BytesIO(GOOD)).size
+
+
+def test_a_photo_of_too_many_pixels() -> None:
+    with pytest.raises(PhotoError, match="480×360"):
+        predict(GOOD, max_pixels=480 * 360 - 1)
+
+
+def test_so_many_run_and_so_many_wait_and_no_more() -> None:
+    go, running = threading.Event(), threading.Semaphore(0)
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        running.release()
+        assert go.wait(30)
+        return lemon(pixels)
+
+    async def scenario(predictor: Predictor) -> None:
+        asked = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(2 + 3)]
+        await asyncio.gather(asyncio.to_thread(running.acquire), asyncio.to_thread(running.acquire))
+        assert predictor.full
+        assert not running.acquire(blocking=False), "more at once than there are threads"
+        with pytest.raises(OverloadedError):
+            await predictor.predict(GOOD)
+        go.set()
+        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {"lemon"}
+        assert not predictor.full
+        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+
+    predictor = Predictor(engine, CLASSES, Settings(threads=2, queue_size=3))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+
+
+def test_broken_photos_take_up_no_room() -> None:
+    async def scenario(predictor: Predictor) -> None:
+        for _ in range(3):
+            with pytest.raises(PhotoError):
+                await predictor.predict(b"no photo")
+        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+
+    predictor = Predictor(lemon, CLASSES, Settings(threads=1, queue_size=0))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        predictor.close()
+
+
+def test_warming_up_asks_the_engine_once() -> None:
+    seen: list[NDArray[np.uint8]] = []
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(pixels)
+        return lemon(pixels)
+
+    predictor = Predictor(engine, CLASSES, Settings(threads=1))
+    predictor.warm_up()
+    predictor.close()
+
+    assert [(pixels.shape, pixels.dtype) for pixels in seen] == [((150, 150, 3), np.dtype(np.uint8))]

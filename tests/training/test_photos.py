@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.training.conftest import Orchard
+from training.photos import CLASSES, MEAN, SIDE, STD, find, load, normalise, pixels, trim
+
+
+def test_finds_photos_by_class_and_source(orchard: Orchard) -> None:
+    folder = orchard(4)
+    (folder / "apple" / "notes.txt").write_text("no photo")
+    photos = find(folder)
+    assert [photo.label for photo in photos] == [label for label in range(len(CLASSES)) for _ in range(4)]
+    assert [photo.source for photo in photos[:4]] == ["shop", "web", "web", "web"]
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="apple,grapes,lemon"):
+        find(tmp_path)
+
+
+def test_load_turns_a_photo_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20)).save(tmp_path / "turned.jpg", exif=exif)
+    assert load(tmp_path / "turned.jpg").size == (20, 40)
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 30), (20, 0), (15, 25)])
+def test_trim_removes_white_margins(left: int, top: int) -> None:
+    image = Image.new("RGB", (100, 120), "white")
+    image.paste((10, 120, 20), (left, top, 100 - left, 120 - top))
+    assert trim(image).size == (100 - 2 * left, 120 - 2 * top)
+
+
+def test_trim_leaves_what_has_no_margin_and_what_is_all_margin() -> None:
+    for colour in ("green", "white"):
+        image = Image.new("RGB", (50, 60), colour)
+        assert trim(image).size == (50, 60)
+
+
+def test_pixels_are_the_middle_of_the_photo() -> None:
+    image = Image.new("RGB", (600, 300), "red")
+    image.paste("blue", (150, 0, 450, 300))
+    seen = pixels(image)
+    assert seen.shape == (SIDE, SIDE, 3)
+    assert seen.dtype == torch.uint8
+    assert (seen[:, 3:-3] == torch.tensor([0, 0, 255])).all()
+
+
+def test_normalise() -> None:
+    batch = torch.full((2, 4, 5, 3), 255, dtype=torch.uint8)
+    values = normalise(batch)
+    assert values.shape == (2, 3, 4, 5)
+    assert values[0, :, 0, 0].tolist() == pytest.approx([(1 - m) / s for m, s in zip(MEAN, STD, strict=True)])
