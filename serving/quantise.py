@@ -45,8 +45,11 @@ def calibration_photos(folder: Path) -> Iterator[NDArray[np.uint8]]:
             yield np.ascontiguousarray(pixels[:, ::-1])
 
 
-def quantise(network: Any, photos: Iterable[NDArray[np.uint8]]) -> Any:
-    """The OpenVINO model ``network`` with marks for 8-bit integers at the inputs of its convolutions and products."""
+def quantise(network: Any, photos: Iterable[NDArray[Any]]) -> Any:
+    """The OpenVINO model ``network`` with marks for 8-bit integers at the inputs of its convolutions and products.
+
+    ``photos`` are what it takes, without the first axis, which counts them.
+    """
     from openvino import opset13 as ops  # noqa: PLC0415
 
     layers = [op for op in network.get_ordered_ops() if op.get_type_name() in _LAYERS]
@@ -63,7 +66,7 @@ def quantise(network: Any, photos: Iterable[NDArray[np.uint8]]) -> Any:
     return network
 
 
-def _ranges(network: Any, photos: Iterable[NDArray[np.uint8]]) -> list[tuple[float, float]]:
+def _ranges(network: Any, photos: Iterable[NDArray[Any]]) -> list[tuple[float, float]]:
     """The least and the greatest that comes to each layer; 0 is always within."""
     import openvino  # noqa: PLC0415
     from openvino import opset13 as ops  # noqa: PLC0415
