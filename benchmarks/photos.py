@@ -13,17 +13,22 @@ __all__ = ["SIZES", "Size", "make_photos"]
 
 @dataclass(frozen=True)
 class Size:
-    """A photo's name, its sides in pixels and about how many bytes it has."""
+    """A photo's name, its sides in pixels, about how many bytes it has, and its noise, of 255."""
 
     name: str
     width: int
     height: int
     bytes: int
+    noise: int = 4
 
 
-# From a web page, from a messenger, from a phone's camera.
-SIZES = (Size("22 KB", 400, 300, 22_000), Size("100 KB", 1024, 768, 100_000), Size("12 Mpx", 4000, 3000, 3_500_000))
-_NOISE = 4  # of 255; a camera's, and what makes a large photo cost as much to decode as a real one
+# From a web page, from a messenger, from a phone's camera in good light and in bad.
+SIZES = (
+    Size("22 KB", 400, 300, 22_000),
+    Size("100 KB", 1024, 768, 100_000),
+    Size("12 Mpx", 4000, 3000, 800_000, noise=1),
+    Size("12 Mpx, noisy", 4000, 3000, 3_500_000),
+)
 
 
 def make_photos(samples: Path, sizes: Iterable[Size] = SIZES) -> dict[str, bytes]:
@@ -48,7 +53,7 @@ def _resize(image: Image.Image, size: Size) -> Image.Image:
     left, top = (image.width - size.width * shape) / 2, (image.height - size.height * shape) / 2
     box = (left, top, left + size.width * shape, top + size.height * shape)
     scaled = np.asarray(image.resize((size.width, size.height), Image.Resampling.BICUBIC, box), np.float32)
-    noise = np.random.default_rng(0).normal(0, _NOISE, scaled.shape[:2])[..., np.newaxis]
+    noise = np.random.default_rng(0).normal(0, size.noise, scaled.shape[:2])[..., np.newaxis]
     return Image.fromarray((scaled + noise).clip(0, 255).astype(np.uint8))
 
 

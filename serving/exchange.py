@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.types import Message, Receive
 
 from .images import PhotoError, TooManyPixelsError
@@ -28,6 +30,9 @@ _NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TOO_LARGE = f"The upload is larger than {MAX_UPLOAD_BYTES // 1024 // 1024} MB."
 _RETRY_AFTER_S = 1
+
+# Whatever is accepted stays in memory: no detour through a file.
+MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
 
 
 @dataclass
@@ -71,7 +76,9 @@ class PredictionRoute(APIRoute):
             exchange = request.state.exchange = Exchange(served.name, request_id)
             try:
                 _admit(request, served)
-                response = await answer(Request(request.scope, _limited(request.receive)))
+                whole = _WholeRequest(request.scope, _limited(request.receive))
+                # With no parameters to check, FastAPI would take longer than the rest of the exchange.
+                response = await (answer if request.url.query else self._answer)(whole)
                 outcome = "ok"
             except Exception as error:
                 status, exchange.reason, outcome = _explain(error)
@@ -86,6 +93,23 @@ class PredictionRoute(APIRoute):
             return response
 
         return handle
+
+    async def _answer(self, request: Request) -> Response:
+        async with request.form() as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile) or not (file.filename or file.size):
+                raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, _NO_FILE)
+            response: Response = await self.endpoint(request, file)
+            return response
+
+
+class _WholeRequest(Request):
+    """A request whose body comes in one piece: a form is read twice as fast so."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        chunks = super().stream()
+        yield b"".join([chunk async for chunk in chunks])
+        yield b""
 
 
 def _admit(request: Request, served: ServedVariant) -> None:

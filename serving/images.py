@@ -21,6 +21,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 _NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 # A baseline JPEG has one scan and a progressive one about ten; each costs a pass over all pixels.
 _MAX_SCANS = 100
+_SCAN = b"\xff\xda"
 # Markers that a length follows, and the end; not a stuffed zero, a restart or a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 # Ten times so many pixels can take 1 GB while they are decoded, so those above are decoded one after the other.
@@ -41,7 +42,7 @@ class TooManyPixelsError(PhotoError):
     """A photo of more pixels than are served."""
 
 
-def decode(data: bytes, max_pixels: int, at_least: int = 2 * SIDE) -> Image.Image:
+def decode(data: bytes, max_pixels: int, at_least: int = SIDE) -> Image.Image:
     """The photo in ``data``, upright, mode RGB, its sides no shorter than ``at_least`` where the original allows it.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 scale where that suffices. Of an animation the first frame counts; what is
@@ -60,10 +61,12 @@ def decode(data: bytes, max_pixels: int, at_least: int = 2 * SIDE) -> Image.Imag
         raise TooManyPixelsError(
             f"The photo has {width}×{height} pixels; at most {max_pixels / 1e6:g} million are accepted."
         )
-    if image.format in ("JPEG", "MPO") and _scans(data) > _MAX_SCANS:
+    if image.format in ("JPEG", "MPO") and data.count(_SCAN) > _MAX_SCANS < _scans(data):
         raise PhotoError("The photo is built of too many scans to be read safely.")
     try:
         image.draft("RGB", (at_least, at_least))
+        # In one go: between pieces of 64 KB, threads would queue for the interpreter.
+        image.decodermaxblock = len(data)
         # A progressive JPEG is held in full before it is scaled.
         held = width * height if "progressive" in image.info else image.width * image.height
         large = held > _LARGE
@@ -71,7 +74,7 @@ def decode(data: bytes, max_pixels: int, at_least: int = 2 * SIDE) -> Image.Imag
             image.load()
             _turn_upright(image)
             photo = _to_rgb(image)
-            return photo.reduce(max(1, min(photo.size) // at_least)) if large else photo
+            return photo.reduce(max(1, min(photo.size) // (2 * at_least))) if large else photo
     except Exception as error:
         raise PhotoError("The photo is broken or truncated and cannot be read to its end.") from error
 

@@ -48,6 +48,7 @@ class Predictor:
         self._classes = classes
         self._max_pixels = settings.max_pixels
         self._keeps = settings.keep_images is not None
+        self._count = settings.threads
         self._limit = settings.threads + settings.queue_size
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
         self._pending = 0
@@ -70,15 +71,16 @@ class Predictor:
             self._pending -= 1
 
     def warm_up(self) -> None:
-        """Makes a first prediction, which is slower than the rest."""
-        self._engine(np.zeros((SIDE, SIDE, 3), np.uint8))
+        """Makes the first predictions, one for each thread, which are slower than the rest."""
+        for _ in range(self._count):
+            self._engine(np.zeros((SIDE, SIDE, 3), np.uint8))
 
     def close(self) -> None:
         self._threads.shutdown()
 
     def _predict(self, data: bytes, with_preview: bool) -> Prediction:
         start = perf_counter()
-        at_least = _PREVIEW_SIDE if with_preview else 2 * SIDE
+        at_least = _PREVIEW_SIDE if with_preview else SIDE
         image = decode(data, self._max_pixels, at_least)
         pixels = to_pixels(image)
         decoded = perf_counter()

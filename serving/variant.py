@@ -26,15 +26,15 @@ class Variant:
     """What a variant's folder states: its name, where its weights lie, and the module that builds its network.
 
     That module (``model``, a dotted name, imported only when a network has to be built) holds ``build(state)`` and,
-    where the network can be made simpler without changing its answers, ``simplify(network)``. A ``quantised`` one is
-    large enough to be worth computing in 8-bit integers.
+    where the network can be made simpler without changing its answers, ``simplify(network)``. A ``large`` network is
+    held in memory once, and in 8-bit integers where they are faster; another is held once for each thread.
     """
 
     name: str
     artifacts: Path
     published: str
     model: str
-    quantised: bool = False
+    large: bool = False
 
 
 class ServedVariant:
@@ -69,7 +69,7 @@ class ServedVariant:
         """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""
         self.weights = choose(self.variant.artifacts, self.variant.published)
         log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
-        engine, self.engine = open_engine(self.variant.model, self.weights, self.settings, self.variant.quantised)
+        engine, self.engine = open_engine(self.variant.model, self.weights, self.settings, self.variant.large)
         log.info("%s engine=%r threads=%d", self.name, self.engine, self.settings.threads)
         predictor = Predictor(engine, CLASSES, self.settings)
         predictor.warm_up()

@@ -127,7 +127,7 @@ def compare(served: Tensor, reference: Tensor, labels: Sequence[int]) -> Agreeme
 def served_and_reference(variant: ServedVariant, photos: Sequence[Photo]) -> tuple[str, Tensor, Tensor]:
     """What ``variant`` serves with the weights in place, in words, and both engines' probabilities ``(N, classes)``."""
     weights = choose(variant.variant.artifacts, variant.variant.published)
-    engine, description = open_engine(variant.variant.model, weights, variant.settings, variant.variant.quantised)
+    engine, description = open_engine(variant.variant.model, weights, variant.settings, variant.variant.large)
     torch_settings = variant.settings.model_copy(update={"engine": "torch"})
     reference, _ = open_engine(variant.variant.model, weights, torch_settings)
     answers, expected = [], []

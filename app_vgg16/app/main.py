@@ -11,6 +11,6 @@ app = create_app(
         artifacts=Path(__file__).with_name("artifacts"),
         published="transfer_learning_model.pt",
         model="app_vgg16.app.model",
-        quantised=True,
+        large=True,
     )
 )

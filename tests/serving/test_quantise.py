@@ -89,7 +89,7 @@ def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     monkeypatch.setattr("serving.engine.quantising_pays", lambda: True)
     weights = weights_of("app_vgg16")
     with converting_here():
-        infer, description = open_engine(VGG16, weights, settings(tmp_path), quantised=True)
+        infer, description = open_engine(VGG16, weights, settings(tmp_path), large=True)
     reference, _ = open_engine(VGG16, weights, Settings(threads=2, engine="torch"))
 
     assert description.endswith(" i8")
@@ -110,5 +110,5 @@ def test_where_bytes_do_not_pay_nothing_is_quantised(
     if reason == "no photos":
         monkeypatch.setattr("serving.engine._PHOTOS", tmp_path / "none")
     with converting_here():
-        _, description = open_engine(VGG16, weights_of("app_vgg16"), settings(tmp_path), quantised=True)
+        _, description = open_engine(VGG16, weights_of("app_vgg16"), settings(tmp_path), large=True)
     assert description.split()[-1] in ("f32", "bf16", "f16")

@@ -64,7 +64,7 @@ def test_is_not_ready_before_it_is_warm(tmp_path: Path) -> None:
 def test_takes_the_published_file_where_there_is_one(tmp_path: Path) -> None:
     opened: list[WeightsFile] = []
 
-    def open_engine(model: str, weights: WeightsFile, settings: Settings, quantised: bool) -> tuple[Engine, str]:
+    def open_engine(model: str, weights: WeightsFile, settings: Settings, large: bool) -> tuple[Engine, str]:
         opened.append(weights)
         return lemon, "fake 1.0"
 
