@@ -49,7 +49,7 @@ class Weights:
         return f"{self.service}.app.model"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Setting:
     """Processes, threads of PyTorch's in each, and how many photos one takes at once."""
 
