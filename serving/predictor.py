@@ -15,6 +15,8 @@ from .settings import Settings
 __all__ = ["OverloadedError", "Prediction", "Predictor"]
 
 _PREVIEW_SIDE = 800
+# The shorter side of a photo that is kept: enough to tell a fruit by.
+_KEPT_SIDE = 2 * SIDE
 
 
 class OverloadedError(Exception):
@@ -80,7 +82,7 @@ class Predictor:
 
     def _predict(self, data: bytes, with_preview: bool) -> Prediction:
         start = perf_counter()
-        at_least = _PREVIEW_SIDE if with_preview else SIDE
+        at_least = _PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else SIDE
         image = decode(data, self._max_pixels, at_least)
         pixels = to_pixels(image)
         decoded = perf_counter()

@@ -2,6 +2,8 @@ import asyncio
 import hashlib
 import threading
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +21,8 @@ from .photos import encoded, scenery
 CLASSES = ("apple", "grapes", "lemon")
 
 
-def predict(data: bytes, engine: Engine = lemon, with_preview: bool = False, **settings: int) -> Prediction:
-    predictor = Predictor(engine, CLASSES, Settings(**{"threads": 1, **settings}))  # type: ignore[arg-type]
+def predict(data: bytes, engine: Engine = lemon, with_preview: bool = False, **settings: Any) -> Prediction:
+    predictor = Predictor(engine, CLASSES, Settings(**{"threads": 1, **settings}))
     try:
         return asyncio.run(predictor.predict(data, with_preview))
     finally:
@@ -67,6 +69,13 @@ def test_a_preview_fits_a_page() -> None:
     assert (shown.format, shown.size) == ("JPEG", (800, 533))
     difference = np.abs(np.asarray(shown, float) - np.asarray(original.resize(shown.size), float))
     assert difference.mean() < 3
+
+
+def test_a_photo_is_kept_large_enough_to_tell_what_it_shows(tmp_path: Path) -> None:
+    kept = predict(encoded(scenery(1200, 1200), "JPEG"), keep_images=tmp_path).preview
+
+    assert kept is not None
+    assert min(Image.open(BytesIO(kept)).size) >= 300
 
 
 def test_a_small_photo_is_not_blown_up_for_its_preview() -> None:
