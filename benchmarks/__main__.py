@@ -108,7 +108,7 @@ class Bench:
             for peer, tried in settings.items():
                 if not tried:
                     continue
-                best = Setting(*(tried[0][field] for field in ("workers", "threads", "batch")))
+                best = _best(tried)
                 try:
                     server = stack.enter_context(self.start(peer, best, weights))
                 except ServerError as error:
@@ -161,11 +161,11 @@ class Bench:
         making = [PYTHON, "-m", "benchmarks.peers.full_weights", vgg16.model, str(full.path)]
         subprocess.run(making, check=True, cwd=ROOT)
         tried = self.results["settings"]["vgg16"].get("FastAPI")
-        best = Setting(*(tried[0][field] for field in ("workers", "threads", "batch"))) if tried else None
+        best = _best(tried) if tried else Setting(1, 1)
         served: dict[str, Callable[[], Server]] = {
             "app_vgg16": lambda: start_variant(vgg16.service, free_port(), small, self.folder),
-            "FastAPI, the same weights": lambda: self.start("FastAPI", best or Setting(1, 1), vgg16),
-            "FastAPI, the full model": lambda: self.start("FastAPI", best or Setting(1, 1), full),
+            "FastAPI, the same weights": lambda: self.start("FastAPI", best, vgg16),
+            "FastAPI, the full model": lambda: self.start("FastAPI", best, full),
         }
         for what, start in served.items():
             try:
@@ -187,6 +187,11 @@ class Bench:
             self.by_itself(system)
         self.alone(weights)
         self.results["took_minutes"] = round((time.monotonic() - start) / 60, 1)
+
+
+def _best(tried: list[dict[str, Any]]) -> Setting:
+    """The first of what ``Bench.tune`` returns."""
+    return Setting(*(tried[0][field] for field in ("workers", "threads", "batch")))
 
 
 def _weights(service: str, port: int) -> Weights:

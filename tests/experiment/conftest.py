@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import uvicorn
@@ -237,16 +238,8 @@ class At:
     def force(self, rule: Any = "round_robin", shares: Any = None, action: str = "split", reason: str = "") -> None:
         """Puts a split in force without any nginx."""
         split = make_split(rule, shares or {}, ["custom", "vgg16"], before=self.state.current())
-        entry = {
-            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "action": action,
-            "reason": reason,
-            "restores": None,
-            "split": split.as_json(),
-        }
-        with (self.state_folder / "history.jsonl").open("a") as history:
-            history.write(json.dumps(entry) + "\n")
-        (self.state_folder / "split.json").write_text(json.dumps(split.as_json()))
+        with patch.object(self.state, "_hand_over"):
+            self.state._change(split, action, reason)
 
 
 @pytest.fixture
