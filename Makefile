@@ -10,7 +10,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 .PHONY: run test lint bench evaluate clean
 
 run: $(VENV)/.run
-	@$(BIN)/python -m traffic.local
+	@$(BIN)/python -m local
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95

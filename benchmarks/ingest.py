@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from experiment.database import Database
-from experiment.follower import Follower
-from experiment.intake import Experiments
-from experiment.labels import give_label
+from local.parts import ROOT
+
 from experiment.plan import read_plan
-from experiment.register import take_up
-from experiment.report import make_report
-from traffic.local import ROOT
+from experiment.record.database import Database
+from experiment.record.experiments import Experiments, take_up
+from experiment.record.follower import Follower
+from experiment.record.labels import give_label
+from experiment.report.facts import make_report
 from traffic.split import make_split
 from variants import CLASSES, VARIANTS
 

@@ -7,11 +7,11 @@ import uvicorn
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiment.app import create_app
-from experiment.database import DatabaseError
 from experiment.plan import PlanError
+from experiment.record.database import DatabaseError
 from experiment.service import Service, StartError
 from experiment.settings import Settings
+from experiment.web.app import create_app
 
 # nginx keeps idle connections for 60 s; were this side the first to close one, a request could meet a closed door.
 _KEEP_ALIVE_S = 75

@@ -1,6 +1,7 @@
 """What is compared, from ``experiment.toml``."""
 
 import hashlib
+import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from experiment.statistics import Comparison
 from variants import VARIANTS, Variant
 
-__all__ = ["Guardrails", "Plan", "PlanError", "read_plan"]
+__all__ = ["Guardrails", "Plan", "PlanError", "PlanFile", "read_plan"]
+
+# An editor that truncates a file before it writes it may take so long.
+_SETTLED_S = 2.0
 
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -71,3 +75,28 @@ def read_plan(path: Path, variants: Sequence[Variant] = VARIANTS) -> Plan:
     if plan.control == plan.candidate:
         raise PlanError(f"{path.name}: control and candidate are both {plan.control!r}; name two variants.")
     return plan
+
+
+class PlanFile:
+    """The plan in a file that people edit while it is followed: what is half saved is not taken up."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ``PlanError`` where there is no plan to begin with."""
+        self.plan = read_plan(path)
+        self._path = path
+        self._looks: tuple[bytes, float] = (b"", 0.0)
+
+    def read(self) -> Plan:
+        """The plan as it is now, once it has stayed the same for 2 s; until then, the one before.
+
+        Raises ``PlanError`` for one that has stayed wrong as long.
+        """
+        try:
+            text = self._path.read_bytes()
+        except OSError:
+            text = b""
+        if text != self._looks[0]:
+            self._looks = text, time.monotonic()
+        if time.monotonic() - self._looks[1] >= _SETTLED_S:
+            self.plan = read_plan(self._path)
+        return self.plan

@@ -1,6 +1,5 @@
-"""The service at work: the ledger followed, the experiment watched, the report kept ready."""
+"""The service at work: the ledger followed, the experiment watched, the split in hand, the report kept ready."""
 
-import json
 import logging
 import threading
 import time
@@ -9,21 +8,23 @@ from typing import Any
 
 import requests
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from experiment.audit import Circumstances, note_change, note_event, note_weights, unnoted
-from experiment.database import Database
-from experiment.follower import Follower
-from experiment.guardrails import Guard
-from experiment.intake import Experiments
-from experiment.ledger import Line
-from experiment.plan import PlanError, read_plan
-from experiment.recent import Recent
-from experiment.register import take_up
-from experiment.report import figures, make_report
-from experiment.retention import forget
+from experiment.control.changes import Changes
+from experiment.control.decisions import Circumstances, note_change, note_event, note_weights, unnoted
+from experiment.control.gateways import Gateways
+from experiment.control.guardrails import Guard
+from experiment.control.recent import Recent
+from experiment.control.splits import Splits
+from experiment.control.tokens import Token
+from experiment.plan import PlanError, PlanFile
+from experiment.record.database import Database
+from experiment.record.experiments import Experiments, take_up
+from experiment.record.follower import Follower
+from experiment.record.ledger import Line, highest_epoch
+from experiment.record.retention import forget
+from experiment.report.facts import figures, make_report
 from experiment.settings import Settings
-from traffic.split import Split, make_split
-from traffic.state import State
 from variants import VARIANTS
 
 __all__ = ["Service", "StartError"]
@@ -45,25 +46,26 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ``StartError``, ``PlanError``, ``DatabaseError`` or ``SQLAlchemyError`` where something is missing."""
-        for name, folder in (("LEDGER_DIR", settings.ledger_dir), ("STATE_DIR", settings.state_dir)):
-            if not folder.is_dir():
-                raise StartError(f"{name}={folder} is no folder. Start nginx first, or name the folder it uses.")
+        if not settings.ledger_dir.is_dir():
+            raise StartError(f"LEDGER_DIR={settings.ledger_dir} is no folder. Start nginx first, or name its folder.")
         self.settings = settings
-        self.plan = read_plan(settings.plan)
+        self._plan_file = PlanFile(settings.plan)
+        self.plan = self._plan_file.plan
         self.plan_problem = ""
-        url = settings.database_url
-        if not url:
-            try:
-                settings.data_dir.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StartError(f"DATA_DIR={settings.data_dir} cannot be made: {error.strerror}.") from None
-            url = f"sqlite:///{settings.data_dir / 'experiment.db'}"
-        self.database = Database(url)
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            self.token = Token(settings.data_dir, settings.abtest_token)
+        except OSError as error:
+            raise StartError(f"DATA_DIR={settings.data_dir} cannot be written: {error.strerror}.") from None
+        self.database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'experiment.db'}")
         self.recent = Recent()
         self.listeners: list[Callable[[Sequence[Line]], None]] = [self.recent.add]
         self.follower = Follower(settings.ledger_dir, self.database, self._seen)
-        self.state = State(settings.state_dir)
-        self.guard = Guard(self.state, self.recent)
+        splits = Splits(self.database, [variant.name for variant in VARIANTS])
+        splits.take_over(settings.state_dir)
+        self.changes = Changes(splits, Gateways())
+        self.changes.seen = highest_epoch(settings.ledger_dir)
+        self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
         self._noted = -1
         self._cache: dict[int, tuple[float, dict[str, Any]]] = {}
@@ -73,11 +75,14 @@ class Service:
 
     def start(self) -> None:
         self._take_up()
+        if self.changes.splits.latest():
+            self.changes.bring_up_to_date()
         self.follower.start()
         self._watcher.start()
 
     def stop(self) -> None:
         self._stopped.set()
+        self.changes.gateways.wake()
         self.follower.stop()
         self._watcher.join()
         self.database.close()
@@ -97,6 +102,7 @@ class Service:
             # Whatever the labels say: a candidate that is ill is not promoted.
             why = f"brings {self.plan.candidate} back, once it is well; until then it stays out."
             report = report | {"verdict": report["verdict"] | {"next": {"command": "abtest rollback", "why": why}}}
+        present = self.changes.gateways.present()
         return {
             **report,
             "guardrail": {
@@ -105,7 +111,12 @@ class Service:
                 "checks": [vars(found) for found in self.guard.checks],
             },
             "plan_problem": self.plan_problem,
-            "ledger": {**report["ledger"], "read_s_ago": self._lag()},
+            "ledger": {
+                **report["ledger"],
+                "read_s_ago": self._lag(),
+                "low": sorted(gateway.name for gateway in present if gateway.low),
+            },
+            "hung": sorted({variant for gateway in present for variant in gateway.hung}),
         }
 
     def _lag(self) -> float | None:
@@ -121,11 +132,8 @@ class Service:
         wanted = next((e for e in known if e.id == experiment), None) if experiment else known.latest
         if wanted is None:
             return None
-        return make_report(connection, wanted, known, self._splits(), self.state.current())
-
-    def _splits(self) -> dict[int, Split]:
-        first = make_split("round_robin", {}, [variant.name for variant in VARIANTS])
-        return {1: first} | {change.split.epoch: change.split for change in self.state.history()}
+        splits = {entry.epoch: entry.split for entry in self.changes.splits.history()}
+        return make_report(connection, wanted, known, splits, self.changes.splits.in_force().split)
 
     # What is looked at every second
 
@@ -136,6 +144,7 @@ class Service:
             try:
                 # First, for it is the one that must be quick.
                 self.guard.watch(self.plan)
+                self.changes.settle()
                 self._reread_plan()
                 self._note_changes()
                 if rounds % _WEIGHTS_EVERY == 0:
@@ -152,7 +161,7 @@ class Service:
 
     def _reread_plan(self) -> None:
         try:
-            plan = read_plan(self.settings.plan)
+            plan = self._plan_file.read()
         except PlanError as error:
             if str(error) != self.plan_problem:
                 log.warning("The experiment goes on as it was: %s", error)
@@ -160,8 +169,12 @@ class Service:
             return
         self.plan_problem = ""
         if plan.digest != self.plan.digest:
-            self.plan = plan
-            self._take_up()
+            before, self.plan = self.plan, plan
+            try:
+                self._take_up()
+            except SQLAlchemyError:
+                self.plan = before  # taken up by a later round
+                raise
 
     def _take_up(self) -> None:
         if take_up(self.database, self.plan):
@@ -178,19 +191,19 @@ class Service:
         return Circumstances(report["experiment"]["id"], self._running, figures(report))
 
     def _note_changes(self) -> None:
-        history = self.state.history()
-        if len(history) == self._noted:
+        history = self.changes.splits.history()
+        in_force = self.changes.splits.in_force().epoch
+        if in_force == self._noted:
             return
         with self.database.write() as connection:
             for change in unnoted(connection, history):
                 note_change(connection, change, self._circumstances(connection))
-        self._noted = len(history)
+        self._noted = in_force
 
     def _note_weights(self) -> None:
         try:
-            site = json.loads((self.settings.state_dir / "site.json").read_text())
-            states = requests.get(f"{site['url']}/healthz", timeout=2).json()["variants"]
-        except (OSError, ValueError, KeyError, requests.RequestException):
+            states = requests.get(f"{self.settings.abtest_url}/healthz", timeout=2).json()["variants"]
+        except (ValueError, KeyError, requests.RequestException):
             return  # nginx is away; it says so itself
         running = {name: state["weights"] for name, state in states.items() if "weights" in state}
         if running == self._running:

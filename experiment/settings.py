@@ -16,13 +16,16 @@ class Settings(BaseSettings):
     """The service's settings; raises ``pydantic.ValidationError`` on a value that is none.
 
     Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
-    counted from them stays. ``keep_images`` is the folder where the variants leave photos to be labelled.
+    counted from them stays. ``state_dir`` is where an earlier version kept its splits, which are taken over once.
+    ``abtest_url`` is where the system answers, and ``abtest_token`` the operator's token, instead of one made at the
+    first start. ``keep_images`` is the folder where the variants leave photos to be labelled.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     host: str = "127.0.0.1"
     experiment_port: Annotated[int, Field(ge=0, le=65535)] = 8010
+    abtest_url: str = "http://localhost:8080"
     ledger_dir: Path = _ROOT / ".run" / "ledger"
     state_dir: Path = _ROOT / ".run" / "state"
     data_dir: Path = _ROOT / ".run" / "data"
@@ -31,3 +34,4 @@ class Settings(BaseSettings):
     keep_days: _Positive = 90
     database_mb: _Positive = 2048
     keep_images: Path | None = None
+    abtest_token: str = ""

@@ -1,15 +1,14 @@
 """``make lint``'s own checks: that nginx takes its configuration, and that the README tells the truth."""
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from traffic.local import NGINX, ROOT, lay_out
-from traffic.site import CONTAINERS
+from local.parts import ROOT, Place, lay_out
 
 __all__ = ["commands_in", "main", "nginx_faults", "readme_faults"]
 
@@ -17,14 +16,16 @@ __all__ = ["commands_in", "main", "nginx_faults", "readme_faults"]
 def nginx_faults() -> Iterator[str]:
     """What nginx finds wrong with the containers' configuration."""
     with tempfile.TemporaryDirectory(prefix="ab-") as folder:
-        conf, run, state, ledger = (f"{folder}/{name}" for name in ("conf", "run", "state", "ledger"))
-        site = replace(CONTAINERS, listen="127.0.0.1:8079", conf=conf, run=run, state=state, ledger=ledger)
-        lay_out(site)
-        Path(site.state, "split.conf").write_text(Path(site.conf, "split.conf").read_text())
-        arguments = [NGINX, "-t", "-q", "-c", f"{site.conf}/nginx.conf"]
-        test = subprocess.run(arguments, check=False, capture_output=True, text=True)
+        place = Place("127.0.0.1:8079", f"{folder}/run", Path(folder), experiment_port=8010)
+        lay_out(place)
+        # Whatever a container's resolver is, this machine has none to offer.
+        containers = {"HOSTS": "names", "RESOLVER": "127.0.0.1", "OWN_PORTS": "yes", "FIRST_WAIT_S": "0"}
+        start = ["sh", str(ROOT / "nginx" / "gateway.sh"), "first"]
+        test = subprocess.run(
+            start, env={**os.environ, **place.gateway, **containers}, check=False, capture_output=True, text=True
+        )
         if test.returncode:
-            yield f"nginx: {test.stderr.strip()}"
+            yield f"nginx: {test.stdout} {test.stderr.strip()}"
 
 
 def commands_in(text: str) -> list[str]:

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from traffic.local import ROOT
-
-from .system import System
+from local.parts import ROOT
+from tests.system import System
 
 CHROMIUM = "/usr/bin/chromium"
 

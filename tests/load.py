@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import requests
 
-from .system import eventually
+from tests.system import eventually
 
 
 class Load:

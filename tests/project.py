@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from traffic.local import ROOT
-
-from .system import free_port
+from local.parts import ROOT
+from tests.system import free_port
 
 
 class Project:
@@ -20,7 +19,8 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        parts = ["app_custom", "app_vgg16", "experiment", "nginx", "sample_data", "serving", "traffic", "variants"]
+        parts = ["abtest", "app_custom", "app_vgg16", "experiment", "local", "nginx", "sample_data", "serving"]
+        parts += ["traffic", "variants"]
         for part in parts:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ROOT.glob("*.toml"):
@@ -36,7 +36,6 @@ class Project:
             "EXPERIMENT_PORT": str(free_port()),
             "CACHE_DIR": str(ROOT / ".cache"),
             "ABTEST_URL": self.url,
-            "STATE_DIR": str(folder / ".run" / "state"),
             "COLUMNS": "160",
             "NO_COLOR": "1",
         }
@@ -56,7 +55,7 @@ class Project:
     def started(self) -> Iterator[subprocess.Popen[bytes]]:
         with self._out.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "traffic.local"],
+                [sys.executable, "-m", "local"],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=out,
@@ -73,7 +72,7 @@ class Project:
 
     def abtest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "experiment.cli", *arguments],
+            [sys.executable, "-m", "abtest", *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,

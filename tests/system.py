@@ -2,8 +2,11 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -13,10 +16,10 @@ from typing import Any, TypeVar
 
 import requests
 
-from traffic.local import ROOT, commands, lay_out
-from traffic.site import Site
-from traffic.state import State
-from variants import VARIANTS, Variant
+from abtest.client import RefusedError
+from abtest.client import System as Client
+from local.parts import ROOT, Place, commands, lay_out
+from variants import CLASSES, VARIANTS, Variant
 
 T = TypeVar("T")
 
@@ -35,39 +38,49 @@ def eventually(look: Callable[[], T], within_s: float = 60) -> T:
         try:
             if seen := look():
                 return seen
-        except (requests.RequestException, OSError, ValueError, KeyError) as error:
+        except (requests.RequestException, RefusedError, OSError, ValueError, KeyError) as error:
             seen = error  # type: ignore[assignment]
         assert time.monotonic() < deadline, f"not within {within_s} s; last seen: {seen!r}"
         time.sleep(0.05)
 
 
 class System:
-    """Parts by name: a variant's service, ``nginx``, ``apply-split``. What they print lies in ``log(name)``."""
+    """Parts by name: a variant's service, ``nginx``, ``gateway``, ``experiment``. ``log(name)`` is what one printed."""
 
-    def __init__(self, folder: Path, variants: Sequence[Variant] = VARIANTS, workers: int = 4) -> None:
+    def __init__(self, folder: Path, variants: Sequence[Variant] = VARIANTS, workers: int = 4, **settings: str) -> None:
         self.folder = folder
         self.variants = [replace(variant, port=free_port()) for variant in variants]
+        self.settings = settings
         self._run = tempfile.TemporaryDirectory(prefix="ab-test-")
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.site = Site(
-            listen=f"127.0.0.1:{port}",
-            conf=f"{self._run.name}/conf",
+        self.place = Place(
+            listen=f"127.0.0.1:{free_port()}",
             run=self._run.name,
-            state=str(folder / "state"),
-            ledger=str(folder / "ledger"),
-            url=self.url,
+            folder=folder / "run",
             experiment_port=free_port(),
+            workers=str(workers),
         )
-        lay_out(self.site, self.variants)
-        conf = Path(self.site.conf, "nginx.conf")
-        conf.write_text(conf.read_text().replace("worker_processes auto", f"worker_processes {workers}"))
-        self.state = State(self.site.state_folder, self.variants)
+        self.url = self.place.url
+        listed = folder / "variants.toml"
+        entries = [f'[[variant]]\nname = "{v.name}"\nservice = "{v.service}"\nport = {v.port}\n' for v in self.variants]
+        listed.write_text(f"classes = {json.dumps(CLASSES, ensure_ascii=False)}\n" + "\n".join(entries))
+        self.plan = folder / "experiment.toml"
+        if not self.plan.exists():
+            shutil.copy(ROOT / "experiment.toml", self.plan)
+        self.environment = {
+            **os.environ,
+            "CACHE_DIR": str(ROOT / ".cache"),
+            "VARIANTS": str(listed),
+            "PLAN": str(self.plan),
+            "COLUMNS": "160",
+            "NO_COLOR": "1",
+            **settings,
+        }
+        lay_out(self.place, self.environment)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "System":
         try:
-            for name in commands(self.site, self.variants):
+            for name in commands(self.place, self.variants):
                 self.start(name)
             self.wait_ready()
         except BaseException:
@@ -83,15 +96,20 @@ class System:
         self._run.cleanup()
 
     def start(self, name: str) -> None:
-        arguments, extra = commands(self.site, self.variants)[name]
-        environment = {**os.environ, "CACHE_DIR": str(ROOT / ".cache"), **extra}
+        arguments, extra = commands(self.place, self.variants)[name]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                arguments, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+                arguments,
+                cwd=ROOT,
+                env=self.environment | extra | self.settings,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def kill(self, name: str) -> None:
-        self.processes[name].kill()
+        """Ends a part and what it started, at once, as the end of a container does."""
+        os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 
     def stop(self, name: str) -> None:
@@ -107,7 +125,34 @@ class System:
         return answer
 
     def wait_ready(self) -> None:
+        """Until every variant is ready, and the split in force is one of the record's."""
         eventually(lambda: all(state["ready"] for state in self.health()["variants"].values()))
+        eventually(lambda: self.health()["epoch"] == self.split()["in_force"]["epoch"] > 0)
+
+    @property
+    def client(self) -> Client:
+        return Client(self.url, (self.place.data / "token").read_text().strip())
+
+    def split(self) -> Any:
+        """What the record says of the split."""
+        with Client(self.url) as client:
+            return client.split()
+
+    def change(self, action: str, **wanted: Any) -> Any:
+        """Changes the split; raises ``RefusedError`` where that is refused."""
+        with self.client as client:
+            return client.change(action, **wanted)
+
+    def abtest(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command beside this system."""
+        return subprocess.run(
+            [sys.executable, "-m", "abtest", *arguments],
+            cwd=ROOT,
+            env=self.environment | {"ABTEST_URL": self.url, "DATA_DIR": str(self.place.data)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def predict(self, photo: Path | bytes, path: str = "/predict", **headers: str) -> requests.Response:
         """Posts a photo on a connection of its own."""
@@ -117,7 +162,7 @@ class System:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every line of the ledger so far."""
-        return [json.loads(line) for line in (Path(self.site.ledger) / "ledger.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in (self.place.ledger / "ledger.jsonl").read_text().splitlines()]
 
     def ledger_of(self, request_id: str, lines: int = 1) -> list[dict[str, Any]]:
         """The lines of one request, once there are so many."""

@@ -1,18 +1,23 @@
-"""The configuration of nginx, from its templates: ``python -m traffic.render FOLDER`` writes the containers'."""
+"""What every gateway is given of a split, from nginx's templates: ``python -m traffic.render FILE`` writes the default.
+
+Words between ``@`` signs in it are a gateway's own: folders, addresses, its name. ``nginx/gateway.sh`` puts them in.
+"""
 
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from traffic.split import Split, make_split, weights
 from variants import VARIANTS, Variant
 
-from .site import CONTAINERS, Site
-from .split import Split, make_split, weights
+__all__ = ["UNRECORDED", "render_routes"]
 
-__all__ = ["render_nginx", "render_split"]
+UNRECORDED = 0
+"""The epoch of a gateway that serves before it ever heard of a split: all variants in turn."""
 
 # What nginx itself says, in JSON on /predict and on a page on /result/.
 _SENTENCES = {
@@ -34,28 +39,39 @@ _templates = Environment(
 )
 
 
-def render_nginx(site: Site, variants: Sequence[Variant] = VARIANTS) -> dict[str, str]:
-    """The files of ``site.conf`` and their texts, the split to start with among them."""
+def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS) -> str:
+    """The part of nginx's configuration that depends on the split and on the list of variants.
+
+    Its first line says the epoch, its second the split as ``Split.as_json`` has it.
+    """
     names = [variant.name for variant in variants]
-    sentences = {status: text.format(names=", ".join(names)) for status, text in _SENTENCES.items()}
     page = _templates.get_template("error.html.j2")
-    context = {"site": site, "variants": variants, "sentences": sentences}
-    return {
-        "nginx.conf": _templates.get_template("nginx.conf.j2").render(
-            context, error_page=lambda sentence: page.render(sentence=sentence).strip()
-        ),
-        "healthz.json": _templates.get_template("healthz.json.j2").render(context),
-        "site.json": json.dumps(site.as_json()),
-        "split.conf": render_split(make_split("round_robin", {}, names), site, variants),
-    }
+    health = _templates.get_template("healthz.json.j2").render(variants=variants)
+    return _templates.get_template("routes.conf.j2").render(
+        split=split,
+        split_json=json.dumps(split.as_json()),
+        weights=weights(split),
+        stretches=_stretches(split),
+        variants=variants,
+        sentences={status: text.format(names=", ".join(names)) for status, text in _SENTENCES.items()},
+        error_page=lambda sentence: page.render(sentence=sentence).strip(),
+        health=health.strip(),
+    )
 
 
-def render_split(split: Split, site: Site, variants: Sequence[Variant] = VARIANTS) -> str:
-    """The text of ``split.conf``, the one part of the configuration that changes while the system runs."""
-    template = _templates.get_template("split.conf.j2")
-    return template.render(split=split, weights=weights(split), site=site, variants=variants)
+def _stretches(split: Split) -> list[tuple[str, float]]:
+    """Who owns which stretch of the hash, in percent; none where variants take turns."""
+    if split.rule == "sticky":
+        return [(name, share) for name, share in split.segments if share]
+    if not split.random:
+        return []
+    named = [name for name, share in split.shares.items() if share]
+    if split.rule == "weighted":
+        return [(name, split.shares[name]) for name in named]
+    # split_clients knows hundredths of a percent; the last takes what is left.
+    return [(name, int(10000 / len(named)) / 100) for name in named]
 
 
 if __name__ == "__main__":
-    for name, text in render_nginx(CONTAINERS).items():
-        Path(sys.argv[1], name).write_text(text)
+    default = make_split("round_robin", {}, [variant.name for variant in VARIANTS])
+    Path(sys.argv[1]).write_text(render_routes(replace(default, epoch=UNRECORDED)))

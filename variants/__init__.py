@@ -1,5 +1,6 @@
 """The list of variants: their names, services and ports, and the classes they tell apart."""
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ class Variant:
     port: int
 
 
-_listed = tomllib.loads(Path(__file__).with_name("variants.toml").read_text())
+# Another list, for a system beside this one.
+_path = Path(os.environ.get("VARIANTS") or Path(__file__).with_name("variants.toml"))
+_listed = tomllib.loads(_path.read_text())
 
 CLASSES: tuple[str, ...] = tuple(_listed["classes"])
 VARIANTS: tuple[Variant, ...] = tuple(Variant(**entry) for entry in _listed["variant"])

@@ -4,8 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from benchmarks.load import Load, Target, alternate, ask, load
-
-from .conftest import Script, Told
+from tests.benchmarks.conftest import Script, Told
 
 Start = Callable[[Script], Told]
 

@@ -9,8 +9,7 @@ from benchmarks.comparison import CEILING, OURS, Contender, Round, compare, load
 from benchmarks.contenders import Ceiling, start_variant
 from benchmarks.photos import SIZES, make_photos
 from benchmarks.servers import memory_mb
-
-from ..system import free_port
+from tests.system import free_port
 
 
 def test_custom_is_measured_beside_its_engine(tmp_path: Path, samples: Path) -> None:

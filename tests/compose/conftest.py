@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from traffic.local import ROOT
-
-from ..system import eventually, free_port
+from local.parts import ROOT
+from tests.system import eventually, free_port
 
 
 class Stack:
@@ -56,7 +55,13 @@ class Stack:
         return answer
 
     def wait_ready(self) -> None:
-        eventually(lambda: all(state["ready"] for state in self.health()["variants"].values()), within_s=120)
+        """Until every variant is ready, and nginx serves a split of the record."""
+
+        def ready() -> bool:
+            health = self.health()
+            return all(state["ready"] for state in health["variants"].values()) and health["epoch"] > 0
+
+        eventually(ready, within_s=120)
 
     def variants(self, photo: bytes, count: int) -> list[str]:
         answers = [requests.post(f"{self.url}/predict", files={"file": photo}, timeout=60) for _ in range(count)]

@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 import requests
 
-from traffic.local import ROOT
-
-from ..checks import commands_in
-from ..system import eventually, free_port
-from .conftest import Stack
+from local.parts import ROOT
+from tests.checks import commands_in
+from tests.compose.conftest import Stack
+from tests.system import eventually, free_port
 
 COMMANDS = commands_in((ROOT / "README.md").read_text())
 
 # Those that another test runs, in the same words or as the process behind them.
 ELSEWHERE = {
     "docker-compose up --build": "the fixture `stack`",
-    "make run": "tests/traffic/test_local.py, and .ci/run for its installation",
+    "make run": "tests/local/test_make_run.py, and .ci/run for its installation",
     "python download_models.py": "tests/download",
     "docker-compose up --detach --scale app_vgg16=3": "test_replicas_do_not_change_the_split",
 }

@@ -9,8 +9,7 @@ import torch
 import download_models
 from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16
-
-from .site import Site, running
+from tests.download.site import Site, running
 
 CUSTOM, VGG16 = "fruit_classifier_state_dict.pt", "transfer_learning_model.pt"
 

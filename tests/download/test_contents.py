@@ -10,9 +10,8 @@ import torch
 
 from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16
-
-from .conftest import CUSTOM, VGG16, Download, saved
-from .site import Site, status
+from tests.download.conftest import CUSTOM, VGG16, Download, saved
+from tests.download.site import Site, status
 
 
 class Evil:

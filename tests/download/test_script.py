@@ -15,9 +15,8 @@ import torch
 
 import download_models
 from app_vgg16.app.model import FruitVGG16
-
-from .conftest import CUSTOM, VGG16, Download
-from .site import Site, serve, status
+from tests.download.conftest import CUSTOM, VGG16, Download
+from tests.download.site import Site, serve, status
 
 SCRIPT = Path(download_models.__file__)
 MB = 1 << 20

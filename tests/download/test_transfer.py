@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 import download_models
-
-from .conftest import CUSTOM, VGG16, Download
-from .site import Answer, Request, Site, redirect, serve, status
+from tests.download.conftest import CUSTOM, VGG16, Download
+from tests.download.site import Answer, Request, Site, redirect, serve, status
 
 MB = 1 << 20
 

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import uvicorn
@@ -21,19 +20,18 @@ from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from experiment.app import create_app
-from experiment.database import Database, metadata
-from experiment.follower import Follower
-from experiment.intake import Experiments
+from experiment.control.splits import Entry
 from experiment.plan import Plan
-from experiment.register import take_up
-from experiment.report import make_report
+from experiment.record.database import Database, metadata
+from experiment.record.experiments import Experiments, take_up
+from experiment.record.follower import Follower
+from experiment.report.facts import make_report
 from experiment.service import Service
 from experiment.settings import Settings
+from experiment.web.app import create_app
 from tests.conftest import require
 from tests.system import eventually, free_port
-from traffic.split import make_split
-from traffic.state import State
+from traffic.split import Split, make_split
 
 PLAN = Plan(control="custom", candidate="vgg16")
 PLAN_TEXT = 'control = "custom"\ncandidate = "vgg16"\n'
@@ -202,7 +200,6 @@ class At:
         self.plan = folder / "experiment.toml"
         if not self.plan.exists():
             self.plan.write_text(PLAN_TEXT)
-        self.state = State(self.state_folder)
         self.service = Service(
             Settings(
                 ledger_dir=self.ledger.folder,
@@ -230,16 +227,19 @@ class At:
 
     def has_noted(self) -> bool:
         """Whether the last change of the split is in the record."""
-        return self.service._noted == len(self.state.history())
+        return self.service._noted == self.service.changes.splits.in_force().epoch
 
     def give(self, request_id: str, label: str) -> int:
         return self.client.post("/feedback", json={"request_id": request_id, "true_label": label}).status_code
 
-    def force(self, rule: Any = "round_robin", shares: Any = None, action: str = "split", reason: str = "") -> None:
+    def force(self, rule: Any = "round_robin", shares: Any = None, action: Any = "split", reason: str = "") -> None:
         """Puts a split in force without any nginx."""
-        split = make_split(rule, shares or {}, ["custom", "vgg16"], before=self.state.current())
-        with patch.object(self.state, "_hand_over"):
-            self.state._change(split, action, reason)
+        splits = self.service.changes.splits
+
+        def make(before: Entry) -> tuple[Split, None]:
+            return make_split(rule, shares or {}, ["custom", "vgg16"], before=before.split), None
+
+        splits.ask(action, splits.in_force().epoch, make, "a test", reason, standing="in_force")
 
 
 @pytest.fixture

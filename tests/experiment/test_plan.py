@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from experiment.database import Database
-from experiment.intake import Experiments
 from experiment.plan import PlanError, read_plan
-from experiment.register import take_up
-from traffic.local import ROOT
+from experiment.record.database import Database
+from experiment.record.experiments import Experiments, take_up
+from local.parts import ROOT
+from tests.experiment.conftest import PLAN, PLAN_TEXT
 from variants import VARIANTS
-
-from .conftest import PLAN, PLAN_TEXT
 
 
 def read(folder: Path, text: str) -> str:

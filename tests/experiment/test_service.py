@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from experiment.database import Database, DatabaseError
-from experiment.retention import forget
+from experiment.record.database import Database, DatabaseError
+from experiment.record.retention import forget
 from experiment.service import Service, StartError
 from experiment.settings import Settings
+from local.parts import ROOT
+from tests.experiment.conftest import PLAN_TEXT, At, Ledger, begin, line, report_of, take_in
 from tests.system import eventually
-from traffic.local import ROOT
-
-from .conftest import PLAN_TEXT, At, Ledger, begin, line, report_of, take_in
 
 
 class Healthz(BaseHTTPRequestHandler):
@@ -73,7 +72,7 @@ def test_every_change_of_the_split_is_recorded_with_its_figures(at_work: At) -> 
 def test_a_change_is_recorded_once_though_the_service_starts_again(tmp_path: Path) -> None:
     for _ in range(2):
         with At(tmp_path) as running:
-            if not running.state.history():
+            if not running.service.changes.splits.history():
                 running.force("weighted", {"vgg16": 100}, "promote")
             eventually(running.has_noted)
             assert [entry["action"] for entry in running.report()["decisions"]] == ["promote", "experiment"]
@@ -82,7 +81,7 @@ def test_a_change_is_recorded_once_though_the_service_starts_again(tmp_path: Pat
 def test_the_weights_are_recorded_and_a_change_of_them_invalidates(
     at_work: At, healthz: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (at_work.state_folder / "site.json").write_text(json.dumps({"url": healthz}))
+    monkeypatch.setattr(at_work.service.settings, "abtest_url", healthz)
     eventually(lambda: at_work.report()["weights"].get("vgg16"))
     monkeypatch.setattr(Healthz, "weights", "2" * 64)
     report = eventually(lambda: (found := at_work.report())["verdict"]["outcome"] == "invalid" and found)
@@ -124,10 +123,15 @@ def test_a_broken_plan_changes_nothing_and_is_said(at_work: At) -> None:
     eventually(lambda: not at_work.report()["plan_problem"])
 
 
-def test_what_disturbs_the_watch_does_not_end_it(at_work: At, caplog: pytest.LogCaptureFixture) -> None:
-    (at_work.state_folder / "history.jsonl").write_text("{torn")
-    eventually(lambda: "Watching is disturbed" in caplog.text)
-    (at_work.state_folder / "history.jsonl").unlink()
+def test_what_disturbs_the_watch_does_not_end_it(
+    at_work: At, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OperationalError("", {}, Exception("locked"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(at_work.service.changes, "settle", away)
+        eventually(lambda: "Watching is disturbed" in caplog.text)
     at_work.force("weighted", {"vgg16": 100}, "promote")
     eventually(lambda: len(at_work.report()["decisions"]) == 2)
 
@@ -154,8 +158,6 @@ def test_what_is_missing_is_said_before_it_starts(tmp_path: Path) -> None:
     plan.write_text(PLAN_TEXT)
     with pytest.raises(StartError, match="LEDGER_DIR="):
         Service(Settings(ledger_dir=tmp_path / "none", state_dir=there, plan=plan))
-    with pytest.raises(StartError, match="STATE_DIR="):
-        Service(Settings(ledger_dir=there, state_dir=tmp_path / "none", plan=plan))
     with pytest.raises(StartError, match="DATA_DIR="):
         Service(Settings(ledger_dir=there, state_dir=there, plan=plan, data_dir=plan / "data"))
     with pytest.raises(DatabaseError, match="DATABASE_URL"):
@@ -203,7 +205,7 @@ def test_a_database_too_large_forgets_the_oldest(
     take_in(database, ledger, *(line(str(number)) for number in range(50)))
     sizes = iter([2, 2, 0])
     monkeypatch.setattr(database, "size", lambda _: next(sizes) * 2**20)
-    monkeypatch.setattr("experiment.retention._AT_ONCE", 20)
+    monkeypatch.setattr("experiment.record.retention._AT_ONCE", 20)
     assert forget(database, keep_days=90, database_mb=1) == 40
     assert report_of(database)["traffic"]["assigned"] == {"custom": 50}
 

@@ -8,10 +8,9 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.pages.conftest import OpenPage, watched
 from tests.serving.photos import encoded, quarters
 from tests.system import System
-
-from .conftest import OpenPage, watched
 
 # Of each text its contrast with what is behind it, by WCAG 2; what is disabled is exempt.
 CONTRASTS = """() => {

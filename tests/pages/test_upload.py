@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.pages.conftest import OpenPage
 from tests.serving.photos import encoded, quarters
 from variants import CLASSES, VARIANTS
-
-from .conftest import OpenPage
 
 
 def expect_result(page: Page) -> None:

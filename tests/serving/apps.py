@@ -15,9 +15,8 @@ from serving.engine import Engine
 from serving.predictor import Predictor
 from serving.settings import Settings
 from serving.variant import ServedVariant, Variant
+from tests.serving.photos import encoded, quarters
 from tests.system import eventually
-
-from .photos import encoded, quarters
 
 __all__ = ["GOOD", "STARTER", "app_of", "lemon", "predictor_of", "send", "serving", "variant_in"]
 

@@ -5,8 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.settings import Settings
-
-from .apps import serving
+from tests.serving.apps import serving
 
 
 @pytest.fixture(scope="session", autouse=True)

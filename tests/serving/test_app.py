@@ -10,9 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.weights import WeightsFile, choose
-
-from .apps import GOOD, STARTER, app_of, send, serving, variant_in
-from .photos import encoded, quarters
+from tests.serving.apps import GOOD, STARTER, app_of, send, serving, variant_in
+from tests.serving.photos import encoded, quarters
 
 
 def test_an_answer(client: TestClient) -> None:

@@ -20,15 +20,14 @@ from safetensors.torch import save_file
 
 from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16, build, simplify
+from local.parts import ROOT
 from serving import engine
 from serving.engine import open_engine
 from serving.images import decode, to_pixels
 from serving.settings import Settings
 from serving.weights import WeightsError, WeightsFile, choose, read
-from traffic.local import ROOT
+from tests.serving.photos import quarters, scenery
 from variants import CLASSES
-
-from .photos import quarters, scenery
 
 MODELS = CUSTOM, VGG16 = "app_custom.app.model", "app_vgg16.app.model"
 # What 16 bits and another order of the sums may change.

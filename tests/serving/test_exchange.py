@@ -12,9 +12,8 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from serving.predictor import OverloadedError, Prediction
+from tests.serving.apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
 from tests.system import eventually
-
-from .apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
 
 MB = 1024 * 1024
 TOO_LARGE = {"detail": "The upload is larger than 10 MB."}

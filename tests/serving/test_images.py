@@ -13,8 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from serving import images
 from serving.images import SIDE, PhotoError, TooManyPixelsError, jpeg, to_pixels
-
-from .photos import CORNERS, corners, encoded, noise, png, quarters, scenery
+from tests.serving.photos import CORNERS, corners, encoded, noise, png, quarters, scenery
 
 MANY = 50_000_000
 # What is asked here has nothing to do with scaling, unless it says so.

@@ -14,12 +14,11 @@ import requests
 import torch
 
 from app_custom.app.model import FruitCNN
+from local.parts import ROOT
 from serving.variant import ServedVariant
+from tests.serving.apps import GOOD
 from tests.system import eventually, free_port
-from traffic.local import ROOT
 from variants import VARIANTS, Variant
-
-from .apps import GOOD
 
 PUBLISHED = "fruit_classifier_state_dict.pt"
 

@@ -6,8 +6,7 @@ import pytest
 
 from serving.photos import Photos
 from serving.settings import Settings
-
-from .apps import GOOD, send, serving
+from tests.serving.apps import GOOD, send, serving
 
 KB = 1024
 

@@ -14,9 +14,8 @@ from serving.engine import Engine
 from serving.images import PhotoError, decode, to_pixels
 from serving.predictor import OverloadedError, Prediction, Predictor
 from serving.settings import Settings
-
-from .apps import GOOD, lemon
-from .photos import encoded, scenery
+from tests.serving.apps import GOOD, lemon
+from tests.serving.photos import encoded, scenery
 
 CLASSES = ("apple", "grapes", "lemon")
 

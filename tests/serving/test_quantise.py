@@ -12,8 +12,7 @@ from serving.engine import convert, open_engine
 from serving.images import SIDE
 from serving.quantise import calibration_photos, pays
 from serving.settings import Settings
-
-from .test_engine import VGG16, converting_here, settings, weights_of
+from tests.serving.test_engine import VGG16, converting_here, settings, weights_of
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import EpsImagePlugin, Image
 
-from .apps import GOOD, send, serving
-from .photos import encoded, noise, png, quarters
+from tests.serving.apps import GOOD, send, serving
+from tests.serving.photos import encoded, noise, png, quarters
 
 pytestmark = pytest.mark.filterwarnings("ignore:::PIL")
 

@@ -14,8 +14,7 @@ from serving.engine import Engine
 from serving.settings import Settings
 from serving.variant import ServedVariant
 from serving.weights import WeightsError, WeightsFile
-
-from .apps import GOOD, STARTER, lemon, variant_in
+from tests.serving.apps import GOOD, STARTER, lemon, variant_in
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,128 @@
+"""Sends a folder of photos through the running system, and says what they really showed."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+__all__ = ["Photo", "ReplayError", "Summary", "find_photos", "replay"]
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+_TRIES = 8
+_LONGEST_WAIT_S = 5.0
+
+
+class ReplayError(Exception):
+    """Why nothing can be replayed; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file, and what it shows where that is known."""
+
+    path: Path
+    label: str | None = None
+
+
+@dataclass
+class Summary:
+    """What came of a replay. ``right`` and ``labelled`` by the variant that answered; ``faults`` by what went wrong."""
+
+    answered: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
+    labelled: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+def find_photos(folder: Path, labels: Sequence[str] | None = None) -> list[Photo]:
+    """All photos below ``folder``, labelled by the folders they lie in where ``labels`` says which there are.
+
+    Raises ``ReplayError`` where there are no photos, or a folder's name is no label.
+    """
+    if not folder.is_dir():
+        raise ReplayError(f"{folder} is no folder.")
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file())
+    if not paths:
+        raise ReplayError(f"There are no photos in {folder}.")
+    if labels is None:
+        return [Photo(path) for path in paths]
+    for path in paths:
+        if path.parent.name not in labels:
+            raise ReplayError(
+                f"{path} lies in a folder named {path.parent.name!r}, which is no label; there are {', '.join(labels)}."
+            )
+    return [Photo(path, path.parent.name) for path in paths]
+
+
+def replay(url: str, photos: Iterable[Photo], concurrency: int, done: Callable[[], None] = lambda: None) -> Summary:
+    """Posts each photo, and its label where it has one. Where the system is overloaded, it waits and tries again."""
+    summary = Summary()
+    lock = threading.Lock()
+    local = threading.local()
+
+    def one(photo: Photo) -> None:
+        if not hasattr(local, "session"):
+            local.session = requests.Session()
+        found = _one(local.session, url, photo)
+        with lock:
+            for name in ("answered", "right", "labelled", "faults"):
+                getattr(summary, name).update(getattr(found, name))
+            done()
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        for _ in pool.map(one, photos):
+            pass
+    return summary
+
+
+def _one(session: requests.Session, url: str, photo: Photo) -> Summary:
+    found = Summary()
+    try:
+        files = {"file": (photo.path.name, photo.path.read_bytes())}
+        answer = _persist(lambda: session.post(f"{url}/predict", files=files, timeout=60))
+        if answer.status_code != requests.codes.ok:
+            found.faults[_fault("prediction", answer)] += 1
+            return found
+        prediction = answer.json()
+        variant = prediction["variant"]
+        found.answered[variant] += 1
+        if photo.label is None:
+            return found
+        label = {"request_id": prediction["request_id"], "true_label": photo.label}
+        taken = _persist(lambda: session.post(f"{url}/feedback", json=label, timeout=60))
+        if taken.status_code not in (requests.codes.ok, requests.codes.created):
+            found.faults[_fault("feedback", taken)] += 1
+            return found
+        found.labelled[variant] += 1
+        found.right[variant] += prediction["likely_class"] == photo.label
+    except requests.RequestException:
+        found.faults[f"no answer from {url}"] += 1
+    except OSError as error:
+        found.faults[f"{photo.path.name}: {error.strerror}"] += 1
+    return found
+
+
+def _persist(send: Callable[[], requests.Response]) -> requests.Response:
+    """The answer, once it is none of "try again in a moment"."""
+    for attempt in range(_TRIES):
+        answer = send()
+        if answer.status_code != requests.codes.unavailable:
+            break
+        given = answer.headers.get("Retry-After", "")
+        wait = float(given) if given.isdecimal() else 0.25 * 2**attempt
+        if attempt < _TRIES - 1:
+            time.sleep(min(wait, _LONGEST_WAIT_S))
+    return answer
+
+
+def _fault(what: str, answer: requests.Response) -> str:
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = "no reason given"
+    return f"{what} refused ({answer.status_code}): {detail}"

@@ -1,0 +1,121 @@
+"""What the system says, for people at a terminal."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from abtest.replay import Summary
+from experiment.simulation import Simulation
+
+__all__ = ["replayed", "report", "simulated", "status"]
+
+_COLOURS = {"better": "green", "equivalent": "green", "keep_going": "yellow", "invalid": "red"}
+_STATES: dict[bool | None, str] = {
+    True: "[green]ok[/green]",
+    False: "[red]wrong[/red]",
+    None: "[yellow]unknown[/yellow]",
+}
+
+Facts = Mapping[str, Any]
+
+
+def status(console: Console, facts: Facts) -> None:
+    health, split, experiment = facts["health"], facts["split"], facts["experiment"]
+    entry = split["in_force"]
+    since = f", since {datetime.fromtimestamp(entry['ts'], UTC):%Y-%m-%d %H:%M:%S} UTC" if entry["epoch"] else ""
+    by = f", by {entry['asked_by']}" if entry["asked_by"] else ""
+    console.print(f"Split: [bold]{entry['text']}[/bold] (epoch {entry['epoch']}{since}{by})", highlight=False)
+    if entry["reason"] and entry["action"] != "start":
+        console.print(f"Reason: {entry['reason']}", highlight=False, markup=False)
+    if split["asked"]:
+        asked = split["asked"]
+        console.print(f"[yellow]Asked for: {asked['text']} (epoch {asked['epoch']})[/yellow]", highlight=False)
+    offered = (split["asked"] or entry)["epoch"]
+    for gateway in split["gateways"]:
+        if gateway["epoch"] != offered:
+            console.print(f"[red]{gateway['name']} serves epoch {gateway['epoch']}: look at its log.[/red]")
+        if gateway["low"]:
+            console.print(f"[red]{gateway['name']} runs out of room for its ledger: make room on its volume.[/red]")
+    if not split["gateways"]:
+        console.print("[red]No gateway follows the record. Is nginx running?[/red]")
+    table = Table("variant", "ready", "wanted", "seen", "weights")
+    seen: dict[str, int] = experiment["traffic"]["assigned_in_epoch"]
+    total = sum(seen.values())
+    for name in split["variants"]:
+        variant = health["variants"].get(name, {"ready": False, "detail": "nginx does not know it"})
+        state = "[green]yes[/green]" if variant["ready"] else f"[red]no: {variant.get('detail')}[/red]"
+        if name in experiment["hung"]:
+            state = "[red]no: it hangs; the others answer for it[/red]"
+        count = seen.get(name, 0)
+        weights = variant.get("weights")
+        table.add_row(
+            name,
+            state,
+            f"{entry['split']['shares'].get(name, 0):g} %",
+            f"{100 * count / total:.1f} % ({count})" if total else "–",
+            f"{weights['file']} {weights['sha256'][:12]}" if weights else "–",
+        )
+    console.print(table)
+    if experiment["guardrail"]["latched"]:
+        console.print(f"[red]Guardrail: {experiment['guardrail']['reason']}[/red]", highlight=False)
+
+
+def report(console: Console, facts: Facts) -> None:
+    verdict, plan = facts["verdict"], facts["experiment"]
+    console.print(f"[bold {_COLOURS[verdict['outcome']]}]{verdict['headline']}[/]", highlight=False)
+    for reason in verdict["reasons"]:
+        console.print(f"{reason}.", highlight=False, markup=False)
+    if facts["guardrail"]["latched"]:
+        console.print(f"[red]Guardrail: all traffic goes to {plan['control']}.[/red] {facts['guardrail']['reason']}.")
+    table = Table("variant", "accuracy", f"at {1 - plan['alpha']:.0%} sure", "right", "predictions", "p50", "p95")
+    for name in (plan["candidate"], plan["control"]):
+        found = facts["accuracy"][name]
+        times = facts["latency"].get(name, {})
+        table.add_row(
+            name,
+            f"{found['estimate']:.1%}" if found["total"] else "–",
+            f"{found['low']:.1%} to {found['high']:.1%}",
+            f"{found['right']:,} of {found['total']:,}",
+            f"{facts['traffic']['assigned'].get(name, 0):,}",
+            *(f"{1000 * times[q]:,.0f} ms" if times.get(q) else "–" for q in ("p50", "p95")),
+        )
+    console.print(table)
+    for check in facts["checks"]:
+        console.print(f"{_STATES[check['ok']]} {check['name']}: {check['detail']}", highlight=False)
+    for weakness in facts["weaknesses"]:
+        console.print(f"[yellow]note[/yellow] {weakness}", highlight=False)
+    for check in facts["guardrail"]["checks"]:
+        console.print(
+            f"guardrail {check['name']}: {check['state'].replace('_', ' ')}; {check['sentence']}", highlight=False
+        )
+    command, why = verdict["next"]["command"], verdict["next"]["why"]
+    console.print(f"Next: [bold]{command}[/bold] {why}" if command else f"Next: {why}", highlight=False)
+
+
+def replayed(console: Console, summary: Summary) -> None:
+    table = Table("variant", "answered", "labelled", "right")
+    for name, answered in sorted(summary.answered.items()):
+        labelled, right = summary.labelled[name], summary.right[name]
+        table.add_row(name, str(answered), str(labelled), f"{right} ({right / labelled:.1%})" if labelled else "–")
+    console.print(table)
+    for fault, times in summary.faults.most_common(10):
+        console.print(f"{times} × {fault}", style="red", highlight=False, markup=False)
+
+
+def simulated(console: Console, found: Simulation, most: int) -> None:
+    table = Table("verdict", "how often")
+    for name, share in (
+        ("the candidate is better", found.candidate),
+        ("the control is better", found.control),
+        ("practically equivalent", found.equivalent),
+        (f"none within {most:,} labels", found.undecided),
+    ):
+        table.add_row(name, f"{share:.1%}")
+    console.print(table)
+    console.print(f"Wrong: {found.wrong:.1%}", highlight=False)
+    for what, times in (("labels", found.labels), ("days", found.days)):
+        few, middle, many = (f"{time:,.1f}" if what == "days" else f"{time:,.0f}" for time in times)
+        console.print(f"Until a verdict: {middle} {what}; 10 % within {few}, 90 % within {many}", highlight=False)

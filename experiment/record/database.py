@@ -1,0 +1,246 @@
+"""The tables, in SQLite or PostgreSQL, and transactions on them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+__all__ = [
+    "Database",
+    "DatabaseError",
+    "checkpoints",
+    "counts",
+    "decisions",
+    "experiments",
+    "files",
+    "requests",
+    "splits",
+    "weights",
+]
+
+metadata = MetaData()
+
+experiments = Table(
+    "experiment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("plan", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("started", Float, nullable=False),
+)
+
+# A file of the ledger is known by the hash of its first line: its name changes when it is rotated, and its inode may
+# be that of an earlier file.
+files = Table(
+    "ledger_file",
+    metadata,
+    Column("identity", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("gone", Boolean, nullable=False, default=False),
+)
+
+# ``rest`` counts the lines that are no shadow beyond the first.
+requests = Table(
+    "request",
+    metadata,
+    Column("request_id", String(64), primary_key=True),
+    Column("ts", Float, nullable=False),
+    Column("experiment", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("assigned", String(64)),
+    Column("forced", Boolean, nullable=False),
+    Column("outcome", String(8)),
+    Column("answer", String(64)),
+    Column("rest", Integer, nullable=False),
+    Column("failover", Boolean, nullable=False),
+    Column("shadow", String(64)),
+    Column("shadow_answer", String(64)),
+    Column("disagree", Boolean, nullable=False),
+    Column("label", String(64)),
+    Column("source", String(8)),
+    Column("labelled", Float),
+    Column("gateway", String(64)),
+    sqlite_with_rowid=False,
+)
+Index("request_ts", requests.c.ts)
+Index(
+    "request_disagree",
+    requests.c.ts,
+    sqlite_where=requests.c.disagree,
+    postgresql_where=requests.c.disagree,
+)
+
+# Everything that is reported, counted when it happens: what a key means is said in ``counting``.
+counts = Table(
+    "count",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("what", String(16), primary_key=True),
+    Column("variant", String(64), primary_key=True),
+    Column("a", String(64), primary_key=True),
+    Column("b", String(64), primary_key=True),
+    Column("n", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Every split that was ever asked for. Rows are added and settled, never changed otherwise and never deleted.
+splits = Table(
+    "split",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("ts", Float, nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("restores", Integer),
+    Column("before", Integer),
+    Column("split", Text, nullable=False),
+    Column("standing", String(8), nullable=False),
+    Column("answer", Text, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoint",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("labels", Integer, primary_key=True, autoincrement=False),
+    Column("ts", Float, nullable=False),
+    Column("cells", Text, nullable=False),
+)
+
+decisions = Table(
+    "decision",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("ts", Float, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("experiment", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("split", Text, nullable=False),
+    Column("weights", Text, nullable=False),
+    Column("figures", Text, nullable=False),
+    UniqueConstraint("ts", "epoch", "action"),
+)
+
+weights = Table(
+    "weights",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("variant", String(64), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("file", Text, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
+_LOCK = 4_703_118  # any number, the same in every copy of this service
+
+
+class DatabaseError(Exception):
+    """A database that cannot be had; the message says what to change."""
+
+
+class Database:
+    """One database. ``write`` transactions come one after another, whoever writes; ``read`` ones see one moment."""
+
+    def __init__(self, url: str) -> None:
+        """Makes the tables that are not there yet. Raises ``DatabaseError`` for a URL that means nothing."""
+        try:
+            engine = create_engine(url, pool_pre_ping=True)
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
+            raise DatabaseError(
+                "DATABASE_URL is not understood. It looks like postgresql+psycopg://user:password@host/name, or is "
+                "left empty for a file in DATA_DIR."
+            ) from None
+        self._engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        if self._is_sqlite:
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+        with self.write() as connection:
+            metadata.create_all(connection)
+            _add_missing_columns(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that no other writer overlaps, committed at the end."""
+        with self._engine.connect().execution_options(write=True) as connection, connection.begin():
+            if not self._is_sqlite:
+                connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that changes nothing, and sees nothing of what begins to change meanwhile."""
+        options = {} if self._is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+
+    def add_counts(self, connection: Connection, added: list[dict[str, Any]]) -> None:
+        """Adds ``n`` to the count of each key."""
+        dialect = sqlite if self._is_sqlite else postgresql
+        insert = dialect.insert(counts)
+        upsert = insert.on_conflict_do_update(
+            index_elements=list(counts.primary_key),
+            set_={"n": counts.c.n + insert.excluded.n},
+        )
+        connection.execute(upsert, added)
+
+    def size(self, connection: Connection) -> int:
+        """Bytes that the rows take."""
+        if self._is_sqlite:
+            pages, free, page = (
+                connection.execute(text(f"PRAGMA {name}")).scalar_one()
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return int((pages - free) * page)
+        return int(connection.execute(select(func.pg_total_relation_size("request"))).scalar_one())
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _add_missing_columns(connection: Connection) -> None:
+    """What an earlier version's tables lack; every column that came later may be null."""
+    known = inspect(connection)
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(text(f'ALTER TABLE "{table.name}" ADD COLUMN "{column.name}" {kind}'))
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin below, not where the driver thinks best
+    for pragma in ("journal_mode=WAL", "busy_timeout=5000", "cache_size=-65536", "wal_autocheckpoint=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

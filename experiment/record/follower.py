@@ -1,0 +1,196 @@
+"""Follows the ledger: reads what nginx adds to it, each line once, whatever stops in between."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiment.record.database import Database, files
+from experiment.record.experiments import Experiments
+from experiment.record.intake import count_event, note_logged, take_in
+from experiment.record.ledger import CURRENT, LedgerFile, Line, ledger_files, parse, written
+
+__all__ = ["Follower"]
+
+log = logging.getLogger("experiment")
+
+_POLL_S = 0.25
+_RETRY_S = 1.0
+_HURRY_S = 0.02
+# So long after an experiment began, lines of before it have all been read.
+_SETTLED_S = 10.0
+
+
+@dataclass
+class _Known:
+    """A file as last looked at: its name, up to where it is in the database, and how long it was."""
+
+    name: str
+    position: int
+    size: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of it is missing, if it is gone."""
+        return self.name != CURRENT and (self.size is None or self.size <= self.position)
+
+
+class Follower:
+    """Takes the ledger in ``folder`` into ``database``, in a thread of its own between ``start`` and ``stop``.
+
+    ``seen`` is told of every block of lines once they are committed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        database: Database,
+        seen: Callable[[Sequence[Line]], None] = lambda _: None,
+    ) -> None:
+        self._folder = folder
+        self._database = database
+        self._seen = seen
+        self._known: dict[str, _Known] | None = None
+        self._missing: set[str] = set()
+        self._logged: tuple[str, str, int] | None = None
+        self._told_read = ""
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower")
+        self.caught_up = -1.0
+        """When the last pass began that reached the ledger's end, on the monotonic clock."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._wake.set()
+        self._thread.join()
+
+    def hurry(self) -> None:
+        """Looks at the ledger now."""
+        self._wake.set()
+
+    def catch_up(self) -> None:
+        """Takes in all that is in the ledger now. Raises ``SQLAlchemyError`` or ``OSError``; then again is safe."""
+        began = time.monotonic()
+        logged = written(self._folder)
+        if self._known is None:
+            with self._database.read() as connection:
+                rows = connection.execute(select(files).where(~files.c.gone))
+                self._known = {row.identity: _Known(row.name, row.position) for row in rows}
+        present = set()
+        for file in ledger_files(self._folder):
+            present.add(file.identity)
+            size = file.size()
+            known = self._known.get(file.identity)
+            if known is None or (known.name, known.size) != (file.name, size):
+                while self._take_block(file) and not self._stopped.is_set():
+                    pass
+                self._known[file.identity].size = size
+        if not self._stopped.is_set():
+            self._note_missing(self._known, present)
+            self._note_logged(logged)
+            self._tell_read(self._known)
+            self.caught_up = began
+
+    def _run(self) -> None:
+        troubled = False
+        while not self._stopped.is_set():
+            self._wake.clear()
+            try:
+                self.catch_up()
+            except (SQLAlchemyError, OSError) as error:
+                if not troubled:
+                    log.warning("The ledger waits: %s", str(error).splitlines()[0])
+                troubled = True
+                self._known = None
+                self._stopped.wait(_RETRY_S)
+                continue
+            if troubled:
+                log.info("The ledger is being read again.")
+            troubled = False
+            self._stopped.wait(_HURRY_S)
+            self._wake.wait(_POLL_S)
+
+    def _take_block(self, file: LedgerFile) -> bool:
+        """Takes in what one transaction should hold; whether there may be more."""
+        assert self._known is not None
+        with self._database.write() as connection:
+            # What is stored counts, not what is remembered: another copy of this service may have been here.
+            row = connection.execute(select(files).where(files.c.identity == file.identity)).one_or_none()
+            position = row.position if row else 0
+            known = Experiments.load(connection)
+            size = file.size()
+            shortened = position > size
+            raw, end = ([], size) if shortened else file.block(position)
+            parsed = [parse(line) for line in raw]
+            lines = [line for line in parsed if line is not None]
+            take_in(self._database, connection, lines, known)
+            if early := _early(lines, known):
+                count_event(self._database, connection, known, "early", early)
+            if len(lines) < len(raw):
+                count_event(self._database, connection, known, "skipped", len(raw) - len(lines))
+            if shortened:
+                log.warning("%s is shorter than it was; lines may be lost.", file.name)
+                count_event(self._database, connection, known, "gap")
+            values = {"name": file.name, "position": end, "gone": False}
+            if row is None:
+                connection.execute(insert(files).values(identity=file.identity, **values))
+            elif (row.name, row.position, row.gone) != (file.name, end, False):
+                connection.execute(update(files).where(files.c.identity == file.identity).values(values))
+        self._known[file.identity] = _Known(file.name, end)
+        if lines:
+            self._seen(lines)
+        return bool(raw)
+
+    def _note_logged(self, logged: tuple[str, str, int] | None) -> None:
+        """Notes what the gateway said it had written before this pass, which has read all there was of it."""
+        if logged is None or logged == self._logged:
+            return
+        with self._database.write() as connection:
+            note_logged(self._database, connection, Experiments.load(connection), *logged)
+        self._logged = logged
+
+    def _tell_read(self, known: dict[str, _Known]) -> None:
+        """Names, for the gateway, the newest rotated file up to which nothing is left to read."""
+        newest = ""
+        for file in sorted(known.values(), key=lambda file: file.name):
+            if file.name == CURRENT:
+                continue
+            if not file.complete:
+                break
+            newest = file.name
+        if newest and newest != self._told_read:
+            with suppress(OSError):  # without it, files go by their number alone
+                new = self._folder / "read.new"
+                new.write_text(newest)
+                new.replace(self._folder / "read")
+                self._told_read = newest
+
+    def _note_missing(self, known: dict[str, _Known], present: set[str]) -> None:
+        """Writes off files that are gone, and counts a gap where something of them was not read."""
+        missing = set(known) - present
+        # Twice in a row: once may be a rename just while the folder was listed.
+        for identity in missing & self._missing:
+            file = known.pop(identity)
+            with self._database.write() as connection:
+                connection.execute(update(files).where(files.c.identity == identity).values(gone=True))
+                if not file.complete:
+                    log.warning("%s is gone, and not all of it was read; lines are lost.", file.name)
+                    count_event(self._database, connection, Experiments.load(connection), "gap")
+        self._missing = missing
+
+
+def _early(lines: Sequence[Line], known: Experiments) -> int:
+    """How many lines are older than the experiment, though it has run for a while: by a clock that was put back."""
+    if not len(known) or time.time() - known.latest.started < _SETTLED_S:
+        return 0
+    return sum(line.ts < known.latest.started for line in lines)

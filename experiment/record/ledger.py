@@ -1,0 +1,169 @@
+"""The ledger that nginx writes: its lines, and its files as they come and go."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+from variants import CLASSES, VARIANTS
+
+__all__ = [
+    "BLOCK_BYTES",
+    "CURRENT",
+    "REQUEST_ID",
+    "Kind",
+    "LedgerFile",
+    "Line",
+    "Outcome",
+    "highest_epoch",
+    "ledger_files",
+    "parse",
+    "written",
+]
+
+CURRENT = "ledger.jsonl"
+BLOCK_BYTES = 2**21
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_FIRST_BYTES = 4096
+_LAST_BYTES = 65536
+
+Kind = Literal["drawn", "forced", "shadow"]
+Outcome = Literal["ok", "failed", "refused", "left"]
+
+_KINDS: dict[str, Kind] = {
+    "round_robin": "drawn",
+    "weighted": "drawn",
+    "sticky": "drawn",
+    "pair": "drawn",
+    "random": "drawn",
+    "forced": "forced",
+    "shadow": "shadow",
+}
+_NAMES = frozenset(variant.name for variant in VARIANTS)
+_KNOWN = frozenset(CLASSES)
+
+
+class Line(NamedTuple):
+    """One variant asked once. ``ts`` in seconds since 1970; ``answer`` is a class, where the variant gave one.
+
+    ``gateway`` wrote the line in its ``run``, which begins with each start of nginx; older lines name neither.
+
+    ``outcome``: a variant that failed (5xx), a request it rightly refused (4xx), a client that left before the answer.
+    """
+
+    ts: float
+    request_id: str
+    epoch: int
+    variant: str
+    kind: Kind
+    outcome: Outcome
+    answer: str | None
+    seconds: float | None
+    gateway: str = ""
+    run: str = ""
+
+
+def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
+    """The line, or None where it is none of ours."""
+    try:
+        entry = json.loads(raw.decode())
+        moment = datetime.fromisoformat(entry["ts"])
+        ts = moment.timestamp()
+        request_id, epoch, variant, status = entry["request_id"], entry["epoch"], entry["variant"], entry["status"]
+        kind = _KINDS[entry["by"]]
+        answer, seconds = entry["predicted_class"], entry["upstream_time_s"]
+        gateway, run = entry.get("gateway", ""), entry.get("run", "")
+        fits = (
+            moment.tzinfo is not None
+            and ts > 0
+            and variant in names
+            and type(epoch) is int
+            and 0 <= epoch < 2**31
+            and type(status) is int
+            and 100 <= status < 600
+            and REQUEST_ID.fullmatch(request_id)
+            and (seconds is None or 0 <= seconds < 1e6)
+            and _NAME.fullmatch(gateway)
+            and _NAME.fullmatch(run)
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
+        return None
+    if not fits:
+        return None
+    if answer is not None and (type(answer) is not str or answer not in _KNOWN):
+        answer = "other"
+    if status < 400:
+        outcome: Outcome = "ok"
+    elif status >= 500:
+        outcome = "failed"
+    else:
+        outcome = "left" if status == 499 else "refused"
+    return Line(
+        ts, request_id, epoch, variant, kind, outcome, answer if outcome == "ok" else None, seconds, gateway, run
+    )
+
+
+@dataclass(frozen=True)
+class LedgerFile:
+    """One open file of the ledger. ``identity`` stays when it is renamed, copied or restored."""
+
+    name: str
+    identity: str
+    handle: BinaryIO
+
+    def size(self) -> int:
+        """How long it is now: it grows while it is read."""
+        return os.fstat(self.handle.fileno()).st_size
+
+    @property
+    def rotated(self) -> bool:
+        return self.name != CURRENT
+
+    def block(self, position: int) -> tuple[list[bytes], int]:
+        """The whole lines from ``position`` on, about ``BLOCK_BYTES`` of them, and where they end.
+
+        A last line without its end is left for later, unless it alone is longer than a block.
+        """
+        self.handle.seek(position)
+        data = self.handle.read(BLOCK_BYTES)
+        end = data.rfind(b"\n") + 1
+        if not end:
+            return ([data], position + len(data)) if len(data) == BLOCK_BYTES else ([], position)
+        return data[: end - 1].split(b"\n"), position + end
+
+
+def ledger_files(folder: Path) -> Iterator[LedgerFile]:
+    """The files that have a line, each open while it is looked at, in the order they were written."""
+    # Numbered, or stamped with the time of their rotation by an earlier version: names sort by age.
+    for path in [*sorted(folder.glob("ledger-*.jsonl")), folder / CURRENT]:
+        with suppress(FileNotFoundError), path.open("rb") as handle:
+            start = handle.read(_FIRST_BYTES)
+            line, newline, _ = start.partition(b"\n")
+            if newline or len(start) == _FIRST_BYTES:
+                yield LedgerFile(path.name, hashlib.sha256(line).hexdigest(), handle)
+
+
+def highest_epoch(folder: Path) -> int:
+    """The greatest epoch at the end of any file; 0 without one."""
+    highest = 0
+    for file in ledger_files(folder):
+        file.handle.seek(max(0, file.size() - _LAST_BYTES))
+        epochs = re.findall(rb'"epoch":([0-9]{1,9}),', file.handle.read(_LAST_BYTES))
+        highest = max([highest, *map(int, epochs)])
+    return highest
+
+
+def written(folder: Path) -> tuple[str, str, int] | None:
+    """The gateway that writes to ``folder``, its run, and how many lines it had written by then, as it says itself."""
+    try:
+        gateway, run, lines = (folder / "written").read_text().split()
+        return gateway, run, int(lines)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,128 @@
+"""``/experiment/split``: what is in force and was, for everybody; changes, for those who have the token."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiment.control.splits import Entry, StaleError
+from experiment.service import Service
+from traffic.split import Rule, Shadow, Split, SplitError, make_split
+from variants import VARIANTS
+
+__all__ = ["routes"]
+
+_NAMES = [variant.name for variant in VARIANTS]
+_MOST = 50
+_T = TypeVar("_T")
+
+routes = APIRouter(prefix="/experiment/split")
+
+
+class WantedShadow(BaseModel):
+    """A variant that also scores ``sample`` percent of what others answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    variant: str
+    sample: float = 100
+
+
+class Wanted(BaseModel):
+    """A change of the split. It names the epoch ``against`` which it was made; ``action`` says what else is needed.
+
+    ``split`` takes ``rule``, ``shares`` in percent, ``shadow``, ``sample`` (of a pair) and ``random``; ``promote``
+    takes ``variant``; ``rollback`` nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    against: Annotated[int, Field(ge=0)]
+    action: Literal["split", "promote", "rollback"]
+    by: Annotated[str, Field(max_length=200)] = ""
+    reason: Annotated[str, Field(max_length=1000)] = ""
+    rule: Rule = "weighted"
+    shares: dict[str, float] = {}
+    shadow: WantedShadow | None = None
+    sample: float = 100
+    random: bool = False
+    variant: str = ""
+
+
+@routes.get("")
+async def current(request: Request) -> dict[str, Any]:
+    """The split in force, the one asked for, those before, and the gateways that follow."""
+    service: Service = request.app.state.service
+    return await asyncio.to_thread(_explained, lambda: _state(service))
+
+
+def _state(service: Service) -> dict[str, Any]:
+    asked = service.changes.splits.asked()
+    return {
+        "in_force": service.changes.splits.in_force().as_json(),
+        "asked": asked.as_json() if asked else None,
+        "history": [entry.as_json() for entry in service.changes.splits.history()[-_MOST:]],
+        "variants": _NAMES,
+        "gateways": [
+            {"name": gateway.name, "epoch": gateway.epoch, "hung": gateway.hung, "low": gateway.low}
+            for gateway in service.changes.gateways.present()
+        ],
+    }
+
+
+@routes.post("")
+async def change(request: Request, wanted: Wanted) -> dict[str, Any]:
+    """Changes the split; answers once every gateway serves it."""
+    service: Service = request.app.state.service
+    authorise(request)
+    entry = await asyncio.to_thread(_explained, lambda: _change(service, wanted))
+    return entry.as_json()
+
+
+def authorise(request: Request) -> None:
+    """Raises 401 for a request without the operator's token."""
+    service: Service = request.app.state.service
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not service.token.is_(token):
+        raise HTTPException(
+            HTTPStatus.UNAUTHORIZED,
+            "Changes need the token that was made at the first start. abtest finds it beside the service; from "
+            "elsewhere, give it by ABTEST_TOKEN or --token. Nothing was changed.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def _change(service: Service, wanted: Wanted) -> Entry:
+    changes = service.changes
+    if wanted.action == "rollback":
+        return changes.roll_back(wanted.against, wanted.by, wanted.reason)
+
+    def make(before: Entry) -> tuple[Split, None]:
+        if wanted.action == "promote":
+            return make_split("weighted", {wanted.variant: 100}, _NAMES, before=before.split), None
+        shadow = Shadow(wanted.shadow.variant, wanted.shadow.sample) if wanted.shadow else None
+        shares = wanted.shares
+        if wanted.rule == "pair":
+            shadow = Shadow(None, wanted.sample)
+            shares = shares or {service.plan.control: 50, service.plan.candidate: 50}
+        split = make_split(wanted.rule, shares, _NAMES, shadow, before.split, random=wanted.random)
+        return split, None
+
+    return changes.make(wanted.action, wanted.against, make, wanted.by, wanted.reason)
+
+
+def _explained(act: Callable[[], _T]) -> _T:
+    try:
+        return act()
+    except StaleError as error:
+        raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
+    except SplitError as error:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
+    except SQLAlchemyError:
+        raise HTTPException(
+            HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Nothing was changed; try again in a moment."
+        ) from None

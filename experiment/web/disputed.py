@@ -1,0 +1,91 @@
+"""``/experiment/label``: the photos that control and candidate do not agree on, to be labelled with one key each."""
+
+import random
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import FileResponse, RedirectResponse
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiment.record.database import requests
+from experiment.record.experiments import Experiments
+from experiment.record.labels import LABELS, give_label
+from experiment.record.ledger import REQUEST_ID
+from experiment.service import Service
+from experiment.web.pages import message_page, render_page
+
+__all__ = ["routes"]
+
+_MOST = 5000
+
+routes = APIRouter(prefix="/experiment/label")
+
+
+def _disputed(connection: Connection, photos: Path) -> list[str]:
+    """Requests of the experiment that runs whose photo is there, has no label, and divides the two variants."""
+    known = Experiments.load(connection)
+    there = {path.stem for path in photos.glob("[!.]*.jpg")}
+    chosen = (
+        select(requests.c.request_id)
+        .where(
+            requests.c.disagree,
+            requests.c.label.is_(None),
+            requests.c.experiment == known.latest.id,
+            requests.c.shadow.in_([known.latest.plan.control, known.latest.plan.candidate]),
+            requests.c.assigned.in_([known.latest.plan.control, known.latest.plan.candidate]),
+        )
+        .order_by(requests.c.ts.desc())
+        .limit(_MOST)
+    )
+    return [request_id for request_id in connection.execute(chosen).scalars() if request_id in there]
+
+
+@routes.get("")
+def label(request: Request) -> Response:
+    """One photo, at random and without what was answered: neither may sway who looks at it."""
+    service: Service = request.app.state.service
+    photos = service.settings.keep_images
+    if photos is None:
+        return message_page(
+            request, "No photos are kept", "Set KEEP_IMAGES to keep photos; those the variants disagree on appear here."
+        )
+    try:
+        with service.database.read() as connection:
+            disputed = _disputed(connection, photos)
+    except SQLAlchemyError:
+        return message_page(request, "One moment", "The database does not answer. Try again in a moment.", 503)
+    if not disputed:
+        return message_page(request, "Nothing to label", "The variants agree on every photo that has no label yet.")
+    shown = random.choice(disputed)  # noqa: S311  (no secret)
+    return render_page(request, "label.html", {"request_id": shown, "left": len(disputed), "labels": LABELS})
+
+
+@routes.post("")
+def take(
+    request: Request, request_id: Annotated[str, Form(max_length=64)], true_label: Annotated[str, Form(max_length=64)]
+) -> Response:
+    """Takes the label and shows the next photo."""
+    service: Service = request.app.state.service
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Labels are given on this site's own page.")
+    if true_label not in LABELS:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
+    try:
+        give_label(service.database, request_id, true_label, "page")
+    except SQLAlchemyError:
+        return message_page(request, "One moment", "The database does not answer. Try again in a moment.", 503)
+    # One that has a label by now, or is no more, needs no word: the next photo matters.
+    return RedirectResponse("/experiment/label", HTTPStatus.SEE_OTHER)
+
+
+@routes.get("/photo/{request_id}")
+def photo(request: Request, request_id: str) -> Response:
+    """A kept photo."""
+    photos: Path | None = request.app.state.service.settings.keep_images
+    if photos is None or not REQUEST_ID.fullmatch(request_id) or not (photos / f"{request_id}.jpg").is_file():
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such photo.")
+    headers = {"Cache-Control": "private, max-age=300", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(photos / f"{request_id}.jpg", media_type="image/jpeg", headers=headers)

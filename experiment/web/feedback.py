@@ -1,0 +1,163 @@
+"""``POST /feedback``: what was really on the photo."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiment.record.labels import CHANGEABLE_S, LABELS, Given, TooLateError, give_label
+from experiment.record.ledger import REQUEST_ID, Line
+from experiment.service import Service
+from experiment.web.pages import message_page, thanks_page
+
+__all__ = ["Arrivals", "routes"]
+
+# nginx writes a line when all is done, the shadow's answer too, while people have theirs already.
+_PATIENCE_S = 3.0
+# Before nginx gives up: what it answers with 503 must not be stored afterwards.
+_ANSWER_S = 8.0
+_MOST_WAITING = 256
+_MOST_BYTES = 4096
+
+routes = APIRouter()
+
+
+class Arrivals:
+    """Feedback that waits for the ledger line of its request."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    @property
+    def full(self) -> bool:
+        return sum(map(len, self._waiting.values())) >= _MOST_WAITING
+
+    def seen(self, lines: Sequence[Line]) -> None:
+        """Tells those who wait; from any thread."""
+        if self._waiting:
+            self._loop.call_soon_threadsafe(self._resolve, [line.request_id for line in lines])
+
+    def expect(self, request_id: str) -> asyncio.Future[None]:
+        """Done when a line of ``request_id`` comes; ``forget`` it at the end."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.setdefault(request_id, set()).add(future)
+        return future
+
+    def forget(self, request_id: str, future: asyncio.Future[None]) -> None:
+        waiting = self._waiting[request_id]
+        waiting.discard(future)
+        if not waiting:
+            del self._waiting[request_id]
+
+    def _resolve(self, request_ids: Sequence[str]) -> None:
+        for request_id in request_ids:
+            for future in self._waiting.get(request_id, ()):
+                if not future.done():
+                    future.set_result(None)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """Feedback as it came: ``label`` is None where one is taken back, which is a ``change``, too."""
+
+    request_id: str
+    label: str | None
+    change: bool
+
+
+@routes.post("/feedback", status_code=HTTPStatus.CREATED)
+async def feedback(request: Request) -> Response:
+    """Takes a label as JSON, or from a form, which is answered with a page."""
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    try:
+        said = await _read(request, is_form)
+        given = await _give(request.app.state.service, request.app.state.arrivals, said)
+    except HTTPException as error:
+        if not is_form:
+            raise
+        return message_page(request, "That did not work", str(error.detail), error.status_code)
+    if is_form:
+        return thanks_page(request, said.request_id, said.label)
+    facts = {"request_id": said.request_id, "true_label": said.label}
+    return JSONResponse(facts, HTTPStatus.OK if given is Given.SAME else HTTPStatus.CREATED)
+
+
+async def _read(request: Request, is_form: bool) -> _Said:
+    if is_form and request.headers.get("sec-fetch-site") == "cross-site":
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Feedback is given on this site's own pages.")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Feedback is a few hundred bytes at most.")
+    fields: Any = None
+    with suppress(ValueError, RecursionError):
+        fields = {name: values[0] for name, values in parse_qs(body.decode()).items()} if is_form else json.loads(body)
+    if not isinstance(fields, dict):
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, 'Send a JSON object: {"request_id": "…", "true_label": "…"}.'
+        )
+    request_id, label, change = fields.get("request_id"), fields.get("true_label"), bool(fields.get("change"))
+    takes_back = change and label in ("", None)
+    if not takes_back and (not isinstance(label, str) or label not in LABELS):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
+    if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "request_id must be the X-Request-ID of the answer to a prediction."
+        )
+    return _Said(request_id, None if takes_back else label, change)
+
+
+async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
+    """Raises ``HTTPException`` where the label is not taken."""
+    asked = time.monotonic()
+    given = await _attempt(service, said, asked)
+    if given is Given.UNKNOWN:
+        if arrivals.full:
+            raise _busy("Too much feedback waits for its predictions. Try again in a moment.")
+        arrival = arrivals.expect(said.request_id)
+        try:
+            service.follower.hurry()
+            # Its line may have come between the two.
+            given = await _attempt(service, said, asked)
+            if given is Given.UNKNOWN:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(arrival, _PATIENCE_S)
+                given = await _attempt(service, said, asked)
+        finally:
+            arrivals.forget(said.request_id, arrival)
+    if given is Given.UNKNOWN:
+        if service.follower.caught_up < asked:
+            raise _busy("The ledger is still being read. Try again in a moment.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no prediction with this request_id.")
+    if given is Given.ALREADY:
+        raise HTTPException(
+            HTTPStatus.CONFLICT,
+            "This prediction has another label already, which stands."
+            + ("" if said.change else f" Within {CHANGEABLE_S / 60:.0f} minutes it can be changed on the page."),
+        )
+    return given
+
+
+async def _attempt(service: Service, said: _Said, asked: float) -> Given:
+    until = asked + _ANSWER_S
+    try:
+        return await asyncio.to_thread(
+            give_label, service.database, said.request_id, said.label, change=said.change, until=until
+        )
+    except (SQLAlchemyError, TooLateError):
+        raise _busy("The database does not answer. Try again in a moment.") from None
+
+
+def _busy(detail: str) -> HTTPException:
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})

@@ -1,0 +1,108 @@
+"""What gateways ask and say. On the internal network only: the public server does not pass it on."""
+
+import asyncio
+import hashlib
+import json
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiment.control.changes import Changes
+from experiment.control.gateways import Gateway
+from traffic.render import UNRECORDED
+from traffic.split import Split
+
+__all__ = ["routes"]
+
+_MOST_BYTES = 65536
+
+routes = APIRouter(prefix="/gateway")
+
+_Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+@routes.get("/split")
+async def split(
+    request: Request,
+    gateway: _Name,
+    epoch: Annotated[int, Query(ge=0, lt=2**31)] = UNRECORDED,
+    have: str = "",
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+    run: str = "",
+    hung: str = "",
+    low: bool = False,
+) -> Response:
+    """The routes that this gateway should serve; 204 where it does, after waiting up to ``wait`` seconds for others.
+
+    ``have`` is the beginning of the SHA-256 of what it was given before. 409: the record does not know the epoch that
+    it serves, so that it should say which split that is.
+    """
+    changes: Changes = request.app.state.service.changes
+    said = {"have": have, "run": run, "low": low, "hung": tuple(filter(None, hung.split(",")))}
+    known = changes.gateways.seen(gateway, epoch=epoch, **said)
+    until = asyncio.get_running_loop().time() + wait
+    with changes.gateways.listening(known) as news:
+        while True:
+            news.clear()
+            try:
+                answer = await asyncio.to_thread(_answer, changes, known)
+            except SQLAlchemyError:
+                answer = None  # what it serves stays good
+            left = until - asyncio.get_running_loop().time()
+            if answer is not None:
+                return answer
+            if left <= 0:
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), min(left, 1.0))
+            if await request.is_disconnected():
+                return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _answer(changes: Changes, gateway: Gateway) -> Response | None:
+    """None where there is nothing new for ``gateway``."""
+    if gateway.epoch != UNRECORDED and changes.splits.get(gateway.epoch) is None:
+        return Response(status_code=HTTPStatus.CONFLICT)
+    if changes.offer().epoch == UNRECORDED:
+        changes.bring_up_to_date()
+    offer = changes.offer()
+    digest = hashlib.sha256(offer.routes.encode()).hexdigest()
+    if (gateway.have and digest.startswith(gateway.have)) or offer.epoch in gateway.refused:
+        return None
+    return Response(offer.routes, media_type="text/plain")
+
+
+@routes.post("/served")
+async def served(request: Request, gateway: _Name) -> Response:
+    """Says which split it is that a gateway serves and the record does not know."""
+    changes: Changes = request.app.state.service.changes
+    try:
+        split = Split.from_json(json.loads(await _body(request)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass  # its epoch is known, and the next one will be greater
+    else:
+        await asyncio.to_thread(changes.adopt, split, gateway)
+    await asyncio.to_thread(changes.bring_up_to_date)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@routes.post("/refusal")
+async def refusal(request: Request, gateway: _Name, epoch: Annotated[int, Query(ge=0, lt=2**31)]) -> Response:
+    """Says why nginx does not take a split over."""
+    changes: Changes = request.app.state.service.changes
+    why = (await _body(request)).decode(errors="replace").strip() or "it did not say why"
+    changes.gateways.refuse(gateway, epoch, " ".join(why.split()))
+    await asyncio.to_thread(changes.settle)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            break
+    return body

@@ -1,0 +1,5 @@
+#!/bin/sh
+# Puts in place what nginx starts with; then stays beside it.
+set -e
+gateway.sh first
+gateway.sh keep &

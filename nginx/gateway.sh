@@ -1,0 +1,286 @@
+#!/bin/sh
+# nginx's companion. The experiment service says which split is asked for; nginx tests it and takes it over, and the last
+# good one lies in $STATE_DIR for the next start, with or without the service. It also keeps the ledger in files, sees
+# which variant gives no sign of life, and prints who served.
+#
+#   gateway.sh first     before nginx starts: puts in place what it starts with
+#   gateway.sh follow    stays beside nginx
+#   gateway.sh keep      the same, and begins again where it ends
+set -u
+: "${CONF_DIR:=/etc/nginx}" "${STATE_DIR:=/gateway}" "${LEDGER_DIR:=/ledger}" "${RUN_DIR:=/run/nginx}"
+: "${NGINX_COMMAND:=nginx}" "${LISTEN:=80}" "${WORKERS:=auto}" "${OWN_PORTS:=}" "${LOG:=short}"
+: "${EXPERIMENT_URL:=http://experiment:8010}" "${HOSTS:=names}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
+# A variant that is silent for so many seconds hangs.
+: "${ANSWER_S:=3}"
+: "${FIRST_WAIT_S:=15}" "${LEDGER_BYTES:=67108864}" "${LEDGER_FILES:=20}" "${LEDGER_FREE_MB:=64}"
+PEOPLE_BYTES=4194304
+ROUTES=$STATE_DIR/routes.in
+
+say() { echo "gateway: $*" >>"$RUN_DIR/error.log"; }
+
+# What the service wrote, with this gateway's own words in it.
+fill() {
+    case $HOSTS in
+        local) resolver= hosts='s/@host:[^@]*@/127.0.0.1/g' ;;
+        dns) resolver=$RESOLVER hosts=':a
+s/\(@host:[^@_]*\)_/\1-/
+ta
+s/@host:\([^@]*\)@/\1/g' ;;
+        *) resolver=$RESOLVER hosts='s/@host:\([^@]*\)@/\1/g' ;;
+    esac
+    if [ "$HOSTS" != local ] && [ -z "$resolver" ]; then
+        resolver=$(sed -n 's/^nameserver \([0-9.]*\)$/\1/p' /etc/resolv.conf | head -n 1)
+    fi
+    [ "$LOG" = json ] && log=ledger || log=people
+    sed -e "$hosts" \
+        -e "$([ -n "$resolver" ] && echo 's/^@dns@//' || echo '/^@dns@/d')" \
+        -e "$([ -n "$OWN_PORTS" ] && echo 's/^@own@//' || echo '/^@own@/d')" \
+        -e "s|@resolve@|${resolver:+ resolve}|g; s|@resolver@|$resolver|g; s|@workers@|$WORKERS|g; s|@listen@|$LISTEN|g" \
+        -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
+        -e "s|@answer@|$ANSWER_S|g; s|@patience@|$((2 * ANSWER_S + 2))|g" \
+        -e "s|@experiment@|${EXPERIMENT_URL#http://}|g; s|@gateway@|$GATEWAY|g; s|@born@|$(cat "$RUN_DIR/born")|g" "$1"
+}
+
+epoch_of() { sed -n '1s/^# epoch \([0-9]*\)$/\1/p' "$1"; }
+
+# What nginx says of the routes in $1; nothing where all is well.
+fault() {
+    fill "$1" >"$RUN_DIR/next.conf"
+    sed "s|$RUN_DIR/routes.conf|$RUN_DIR/next.conf|" "$RUN_DIR/nginx.conf" >"$RUN_DIR/test.conf"
+    said=$("$NGINX_COMMAND" -t -q -c "$RUN_DIR/test.conf" 2>&1) && return
+    echo "${said:-it did not say why}" | sed -n "1{s|^.*\] [0-9#]*: ||; s|$RUN_DIR/||g; p;}"
+}
+
+hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/heard and says the status
+    path=$1
+    shift
+    curl -sS -o "$RUN_DIR/heard" -w '%{http_code}' "$@" "$EXPERIMENT_URL/gateway/$path" 2>/dev/null
+}
+
+first() {
+    mkdir -p "$STATE_DIR/body" "$LEDGER_DIR" || exit 1
+    # What a gateway that was killed left behind.
+    rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.*
+    date +%s >"$RUN_DIR/born"
+    echo '{"low":false}' >"$RUN_DIR/ledger.json"
+    : >"$RUN_DIR/people.log"
+    [ -f "$RUN_DIR/error.log" ] || : >"$RUN_DIR/error.log"
+    fill "$CONF_DIR/nginx.conf.in" >"$RUN_DIR/nginx.conf"
+    if [ -f "$ROUTES" ]; then
+        why=$(fault "$ROUTES")
+        [ -z "$why" ] && { mv "$RUN_DIR/next.conf" "$RUN_DIR/routes.conf"; return; }
+        echo "gateway: the split of before does not fit any more: $why" >&2
+        rm -f "$ROUTES"
+    fi
+    # A gateway that never served may wait a moment: the variants are loading their models anyway.
+    tries=0
+    while [ $tries -lt "$FIRST_WAIT_S" ]; do
+        if [ "$(hear "split?gateway=$GATEWAY&wait=0" --max-time 2)" = 200 ]; then
+            why=$(fault "$RUN_DIR/heard")
+            [ -z "$why" ] && { take_note; return; }
+            echo "gateway: $why" >&2
+            break
+        fi
+        tries=$((tries + 1))
+        sleep 1
+    done
+    echo "gateway: no split is known, so all variants take turns until the experiment service answers." >&2
+    why=$(fault "$CONF_DIR/routes.in")
+    [ -z "$why" ] || { echo "$why" >&2; exit 1; }
+    mv "$RUN_DIR/next.conf" "$RUN_DIR/routes.conf"
+}
+
+# Keeps what was heard as the last good one.
+take_note() {
+    cp "$RUN_DIR/heard" "$ROUTES.new"
+    mv "$ROUTES.new" "$ROUTES"
+    mv "$RUN_DIR/next.conf" "$RUN_DIR/routes.conf"
+}
+
+in_force() { curl -s --max-time 2 --unix-socket "$RUN_DIR/gateway.sock" http://nginx/epoch; }
+
+# Has nginx load routes.conf; says nothing once its new workers serve epoch $1.
+load() {
+    kill -HUP "$(cat "$RUN_DIR/nginx.pid" 2>/dev/null)" 2>/dev/null || { echo "nginx is not running"; return; }
+    waited=0
+    while [ "$(in_force)" != "$1" ]; do
+        [ $waited -lt 100 ] || { echo "nginx did not load it; its log says why"; return; }
+        waited=$((waited + 1))
+        sleep 0.1
+    done
+    # nginx tells its old workers to take no more 0.1 s after it started the new ones.
+    sleep 0.2
+}
+
+take_over() {
+    epoch=$(epoch_of "$RUN_DIR/heard")
+    why=$(fault "$RUN_DIR/heard")
+    if [ -z "$why" ]; then
+        cp "$RUN_DIR/routes.conf" "$RUN_DIR/routes.before"
+        mv "$RUN_DIR/next.conf" "$RUN_DIR/routes.conf"
+        why=$(load "$epoch")
+        if [ -z "$why" ]; then
+            cp "$RUN_DIR/heard" "$ROUTES.new" && mv "$ROUTES.new" "$ROUTES" && return
+            why="its last good split cannot be kept in $STATE_DIR"
+        fi
+        mv "$RUN_DIR/routes.before" "$RUN_DIR/routes.conf"
+        kill -HUP "$(cat "$RUN_DIR/nginx.pid")" 2>/dev/null
+    fi
+    say "epoch $epoch is refused: $why"
+    echo "$why" >"$RUN_DIR/why"
+    hear "refusal?gateway=$GATEWAY&epoch=$epoch" --max-time 5 --data-binary "@$RUN_DIR/why" >/dev/null
+}
+
+follow() {
+    watch $$ &
+    watcher=$!
+    show $$ &
+    shower=$!
+    trap 'kill $watcher $shower 2>/dev/null; exit 0' TERM INT
+    until [ -n "$(in_force)" ]; do sleep 0.1; done
+    # Killed in mid-change, this script may have left nginx with another split than it keeps.
+    [ -f "$ROUTES" ] && [ "$(in_force)" != "$(epoch_of "$ROUTES")" ] && {
+        fill "$ROUTES" >"$RUN_DIR/routes.conf"
+        load "$(epoch_of "$ROUTES")" >/dev/null
+    }
+    while :; do
+        served=$CONF_DIR/routes.in
+        [ ! -f "$ROUTES" ] || served=$ROUTES
+        hung=$(cd "$RUN_DIR" && ls hung-* 2>/dev/null | sed 's/^hung-//' | tr '\n' ',')
+        query="gateway=$GATEWAY&epoch=$(epoch_of "$served")&have=$(sum "$served")&wait=5"
+        query="$query&run=$(cat "$RUN_DIR/born")&hung=$hung"
+        grep -q '"low":true' "$RUN_DIR/ledger.json" && query="$query&low=1"
+        # In the background, since a trap waits for what runs in the foreground.
+        hear "split?$query" --max-time 10 >"$RUN_DIR/status" &
+        wait $!
+        case $(cat "$RUN_DIR/status") in
+            200) take_over ;;
+            204) ;;
+            409) # The record does not know this epoch: it is newer than the database, which was lost or put back.
+                sed -n '2s/^# //p' "$served" >"$RUN_DIR/served"
+                hear "served?gateway=$GATEWAY" --max-time 5 --data-binary "@$RUN_DIR/served" >/dev/null
+                sleep 1
+                ;;
+            *) sleep 1 ;;
+        esac
+    done
+}
+
+sum() { { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | cut -c 1-16; }
+
+# Every second, while process $1 lives: what must not wait for the service.
+watch() {
+    rounds=0
+    while kill -0 "$1" 2>/dev/null; do
+        # Deleted, or this script was killed while it rotated: nginx still writes to the file of before.
+        [ -f "$LEDGER_DIR/ledger.jsonl" ] || reopen
+        probe
+        if [ $((rounds % 5)) -eq 0 ]; then
+            count_people
+            [ -z "$(find "$LEDGER_DIR/ledger.jsonl" -size "+${LEDGER_BYTES}c" 2>/dev/null)" ] || rotate
+            make_room
+        fi
+        rounds=$((rounds + 1))
+        sleep 1
+    done
+}
+
+reopen() { kill -USR1 "$(cat "$RUN_DIR/nginx.pid" 2>/dev/null)" 2>/dev/null; }
+
+# Named by sequence: clocks go back. "s" sorts these after the dates that files were named by before.
+rotate() {
+    last=$(ls "$LEDGER_DIR" | sed -n 's/^ledger-s0*\([0-9]*\)\.jsonl$/\1/p' | sort -n | tail -n 1)
+    # A link fails where the name is taken, so that no file is ever overwritten.
+    ln "$LEDGER_DIR/ledger.jsonl" "$LEDGER_DIR/$(printf 'ledger-s%09d.jsonl' $((${last:-0} + 1)))" || return
+    rm -f "$LEDGER_DIR/ledger.jsonl"
+    reopen
+    rotated | sort -r | tail -n "+$LEDGER_FILES" | while read -r old; do rm -f "$LEDGER_DIR/$old"; done
+}
+
+rotated() { ls "$LEDGER_DIR" | grep '^ledger-'; }
+
+# Below the margin, gives up the oldest files that were read, and says so where that is not enough.
+make_room() {
+    if scarce; then
+        [ ! -s "$LEDGER_DIR/ledger.jsonl" ] || [ -n "$(rotated)" ] || rotate
+        # The follower names the newest file of which nothing is left to read.
+        read_to=$(cat "$LEDGER_DIR/read" 2>/dev/null)
+        rotated | sort | while read -r old; do
+            scarce && [ -n "$read_to" ] && ! [ "$old" \> "$read_to" ] || break
+            rm -f "$LEDGER_DIR/$old"
+        done
+    fi
+    low=false
+    scarce && low=true
+    echo "{\"low\":$low,\"free_mb\":$(free_mb)}" >"$RUN_DIR/ledger.new"
+    mv "$RUN_DIR/ledger.new" "$RUN_DIR/ledger.json"
+}
+
+free_mb() { df -Pk "$LEDGER_DIR" | awk 'NR == 2 {print int($4 / 1024)}'; }
+
+scarce() { [ "$(free_mb)" -lt "$LEDGER_FREE_MB" ]; }
+
+# How many lines nginx has written, for the service to compare with those it read.
+count_people() {
+    counted=$(cat "$RUN_DIR/people.total" 2>/dev/null) || counted='0 0'
+    file=$((${counted% *} + 1)) total=${counted#* }
+    if [ ! -f "$RUN_DIR/people.$file" ] && [ -n "$(find "$RUN_DIR/people.log" -size "+${PEOPLE_BYTES}c")" ]; then
+        mv "$RUN_DIR/people.log" "$RUN_DIR/people.$file"
+        reopen
+        sleep 1
+    fi
+    if [ -f "$RUN_DIR/people.$file" ]; then
+        total=$((total + $(wc -l <"$RUN_DIR/people.$file")))
+        echo "$file $total" >"$RUN_DIR/people.new"
+        mv "$RUN_DIR/people.new" "$RUN_DIR/people.total"
+        rm -f "$RUN_DIR/people.$file"
+    fi
+    lines=$((total + $(wc -l <"$RUN_DIR/people.log" 2>/dev/null || echo 0)))
+    # On a full volume the last word stands until there is room.
+    echo "$GATEWAY $(cat "$RUN_DIR/born") $lines" >"$LEDGER_DIR/written.new" 2>/dev/null &&
+        mv "$LEDGER_DIR/written.new" "$LEDGER_DIR/written"
+}
+
+# A variant hangs that is silent three times in a row. One that refuses a connection is down, which costs no time.
+probe() {
+    [ -S "$RUN_DIR/gateway.sock" ] || return 0
+    names=$(sed -n 's/^upstream replicas_\(.*\) {$/\1/p' "$RUN_DIR/routes.conf")
+    # shellcheck disable=SC2086,SC2046  (names have no spaces)
+    curl -s --parallel --max-time 2 --unix-socket "$RUN_DIR/gateway.sock" -w '%{url_effective} %{http_code}\n' \
+        $(for name in $names; do echo "-o /dev/null http://nginx/livez/$name"; done) 2>/dev/null |
+        while read -r url status; do
+            name=${url##*/}
+            if [ "$status" != 504 ]; then
+                rm -f "$RUN_DIR/silent-$name"
+                [ ! -f "$RUN_DIR/hung-$name" ] || { rm -f "$RUN_DIR/hung-$name"; say "$name answers again."; }
+            else
+                echo silent >>"$RUN_DIR/silent-$name"
+                [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 3 ] || [ -f "$RUN_DIR/hung-$name" ] ||
+                    { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
+            fi
+        done
+}
+
+# Prints what nginx and this script say, as long as process $1 lives.
+show() {
+    bound=$(tail --version >/dev/null 2>&1 && echo "--pid=$1")
+    # Some awks wait for a block of input otherwise.
+    now=$(awk -W version 2>/dev/null </dev/null | grep -q mawk && echo '-W interactive')
+    # shellcheck disable=SC2086
+    tail -q -n 0 $bound -F "$RUN_DIR/people.log" "$RUN_DIR/error.log" 2>/dev/null | LC_ALL=C awk $now -f "$CONF_DIR/people.awk"
+}
+
+case ${1:-} in
+    first) first ;;
+    follow) follow ;;
+    keep)
+        trap 'kill $child 2>/dev/null; exit 0' TERM INT
+        while :; do
+            "$0" follow &
+            child=$!
+            wait $child
+            sleep 1
+        done
+        ;;
+    *) echo "usage: gateway.sh first|follow|keep" >&2; exit 2 ;;
+esac

@@ -1,0 +1,147 @@
+"""A candidate that goes wrong loses its traffic."""
+
+import time
+from typing import Any
+
+import pytest
+
+from experiment.control.changes import Changes
+from experiment.control.gateways import Gateway, Gateways
+from experiment.control.guardrails import Guard, check
+from experiment.control.recent import Recent
+from experiment.control.splits import Splits
+from experiment.record.database import Database
+from experiment.record.ledger import Line
+from tests.experiment.conftest import PLAN
+from traffic.split import Shadow, Split, make_split
+
+NAMES = ["custom", "vgg16"]
+HALVES = make_split("round_robin", {}, NAMES)
+
+
+def lines(variant: str, count: int, outcome: Any = "ok", seconds: float = 0.05, kind: Any = "drawn") -> list[Line]:
+    return [Line(time.time(), str(number), 1, variant, kind, outcome, None, seconds) for number in range(count)]
+
+
+HEALTHY = lines("custom", 100)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "states"),
+    [
+        (lines("vgg16", 100), ("ok", "ok")),
+        (lines("vgg16", 5), ("too_little_traffic", "too_little_traffic")),
+        (lines("vgg16", 100) + lines("vgg16", 12, "failed"), ("breach", "ok")),
+        (lines("vgg16", 100) + lines("vgg16", 12, seconds=3), ("ok", "breach")),
+        (lines("vgg16", 100) + lines("vgg16", 12, "failed", kind="shadow"), ("breach", "ok")),
+        (lines("vgg16", 100) + lines("vgg16", 50, "refused"), ("ok", "ok")),
+        (lines("vgg16", 100) + lines("vgg16", 50, "left"), ("ok", "ok")),
+        (lines("vgg16", 100) + lines("vgg16", 50, "left", seconds=5), ("ok", "breach")),
+        (lines("vgg16", 100) + lines("vgg16", 50, "failed", kind="forced"), ("ok", "ok")),
+    ],
+)
+def test_what_counts_against_the_candidate(candidate: list[Line], states: tuple[str, str]) -> None:
+    assert tuple(found.state for found in check(HEALTHY + candidate, PLAN)) == states
+
+
+def test_what_both_suffer_from_is_no_fault_of_the_candidate() -> None:
+    failing = [*HEALTHY, *lines("vgg16", 100), *lines("custom", 20, "failed"), *lines("vgg16", 20, "failed")]
+    assert check(failing, PLAN)[0].state == "ok"
+
+
+class Obedient(Gateways):
+    """A gateway that takes over whatever it is given, at once; none while it is ``away``."""
+
+    splits: Splits
+    away = False
+
+    def present(self) -> list[Gateway]:
+        asked = self.splits.asked() or self.splits.in_force()
+        return [] if self.away else [Gateway("gateway", asked.epoch)]
+
+
+@pytest.fixture
+def changes(sqlite: Database, monkeypatch: pytest.MonkeyPatch) -> Changes:
+    monkeypatch.setattr("experiment.control.changes._LOOK_S", 0.01)
+    monkeypatch.setattr("experiment.control.changes._APPEAR_S", 0.1)
+    made = Changes(Splits(sqlite, NAMES), Obedient())
+    made.gateways.splits = made.splits  # type: ignore[attr-defined]
+    made.bring_up_to_date()
+    return made
+
+
+def guard_over(changes: Changes, *seen: Line) -> Guard:
+    recent = Recent()
+    recent.add([line._replace(ts=time.time(), epoch=changes.splits.in_force().epoch) for line in seen])
+    return Guard(changes, recent)
+
+
+def put(changes: Changes, split: Split, action: Any = "split") -> None:
+    """Brings a split into force, as a person does."""
+    changes.make(action, changes.splits.in_force().epoch, lambda _: (split, None), "a person")
+
+
+def test_a_breach_sends_all_traffic_to_the_control_once(changes: Changes) -> None:
+    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    for _ in range(3):
+        guard.watch(PLAN)
+    assert [(entry.action, dict(entry.split.shares)) for entry in changes.splits.history()[1:]] == [
+        ("guardrail", {"custom": 100.0, "vgg16": 0.0})
+    ]
+    assert "vgg16 failed 30 of its last 30 requests" in guard.tripped
+    assert guard.tripped == changes.splits.in_force().reason
+
+
+def test_it_stays_tripped_until_a_person_changes_the_split(changes: Changes) -> None:
+    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    guard.watch(PLAN)
+    guard.watch(PLAN)
+    assert guard.tripped
+    put(changes, HALVES, "rollback")
+    guard.watch(PLAN)
+    # What was seen under the splits before does not count any more.
+    assert not guard.tripped
+    assert len(changes.splits.history()) == 3
+    assert {found.state for found in guard.checks} == {"too_little_traffic"}
+
+
+def test_a_failing_shadow_is_taken_away_too(changes: Changes) -> None:
+    put(changes, make_split("weighted", {"custom": 100}, NAMES, Shadow("vgg16", 100)))
+    guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed", kind="shadow")).watch(PLAN)
+    assert changes.splits.in_force().split.shadow is None
+
+
+def test_a_candidate_without_traffic_is_left_alone(changes: Changes) -> None:
+    put(changes, make_split("weighted", {"custom": 100}, NAMES))
+    guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed")).watch(PLAN)
+    assert changes.splits.in_force().action == "split"
+
+
+def test_it_does_not_undo_what_it_has_not_seen(changes: Changes) -> None:
+    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    seen = changes.splits.in_force()
+    put(changes, make_split("weighted", {"vgg16": 100}, NAMES), "promote")
+    guard._act(seen, PLAN, "vgg16 failed")
+    assert changes.splits.in_force().action == "promote"
+
+
+def test_where_nginx_does_not_answer_it_tries_again(changes: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    monkeypatch.setattr(changes.gateways, "away", True)
+    guard.watch(PLAN)
+    assert not guard.tripped
+    assert changes.splits.in_force().action == "start"
+    monkeypatch.setattr(changes.gateways, "away", False)
+    guard.watch(PLAN)
+    assert guard.tripped
+
+
+def test_old_lines_say_nothing_of_now() -> None:
+    recent = Recent()
+    new = HEALTHY[0]._replace(ts=time.time())
+    old = new._replace(ts=new.ts - 3600)
+    recent.add([old, new])
+    assert recent.of(1) == [new]
+    recent._lines.appendleft(old)
+    assert recent.of(1) == [new]
+    assert recent.of(2) == []

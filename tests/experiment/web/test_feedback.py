@@ -1,0 +1,170 @@
+"""What people say a photo really showed."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from tests.experiment.conftest import At, both, line
+from tests.system import eventually
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 0.4)
+
+
+def test_a_label_is_taken_once_and_the_first_stands(at_work: At) -> None:
+    at_work.ledger.write(line("a"))
+    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
+    assert answer.status_code == 201
+    assert answer.json() == {"request_id": "a", "true_label": "lemon"}
+    assert at_work.give("a", "apple") == 409
+    assert at_work.report()["confusion"] == {"custom": {"lemon": {"lemon": 1}}}
+
+
+def test_an_unknown_id_is_404_and_changes_nothing(at_work: At) -> None:
+    assert at_work.give("nobody", "lemon") == 404
+    at_work.ledger.write(line("nobody"))
+    eventually(lambda: at_work.give("nobody", "apple") == 201)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"lemon",
+        b"[]",
+        b"3",
+        b"[" * 3000,
+        b"\xff\xfe",
+        b'{"request_id": "a"}',
+        b'{"true_label": "lemon"}',
+        b'{"request_id": "a", "true_label": "banana"}',
+        b'{"request_id": "a", "true_label": ["lemon"]}',
+        b'{"request_id": 5, "true_label": "lemon"}',
+        b'{"request_id": "a b", "true_label": "lemon"}',
+        b'{"request_id": "", "true_label": "lemon"}',
+    ],
+)
+def test_what_cannot_be_understood_is_422(at_work: At, body: bytes) -> None:
+    answer = at_work.client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert isinstance(answer.json()["detail"], str)
+
+
+def test_a_long_body_is_not_read(at_work: At) -> None:
+    assert at_work.client.post("/feedback", content=b"x" * 5000).status_code == 413
+
+
+def test_feedback_waits_for_a_line_that_is_late(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
+    found: list[int] = []
+    asking = threading.Thread(target=lambda: found.append(at_work.give("late", "lemon")))
+    asking.start()
+    eventually(lambda: waiting._waiting)
+    at_work.ledger.write(line("late"))
+    asking.join(15)
+    assert found == [201]
+    assert not waiting._waiting
+
+
+def test_a_flood_of_wrong_ids_keeps_nobody_out(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiment.web.feedback._MOST_WAITING", 2)
+    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    at_work.ledger.write(line("known"))
+    eventually(lambda: at_work.report()["traffic"]["assigned"])
+    waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
+    flood = [threading.Thread(target=at_work.give, args=(f"wrong{number}", "lemon")) for number in range(2)]
+    for thread in flood:
+        thread.start()
+    eventually(lambda: waiting.full)
+    refused = at_work.client.post("/feedback", json={"request_id": "wrong", "true_label": "lemon"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert at_work.give("known", "lemon") == 201
+    at_work.ledger.write(line("wrong0"), line("wrong1"))
+    for thread in flood:
+        thread.join(15)
+    assert at_work.report()["labels"]["given"] == 3
+
+
+def test_404_is_not_said_while_the_ledger_is_still_being_read(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    eventually(lambda: at_work.service.follower.caught_up > 0)
+    monkeypatch.setattr(at_work.service.follower, "catch_up", lambda: None)
+    at_work.service.follower.caught_up = time.monotonic() - 10
+    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
+    assert answer.status_code == 503
+    assert "still being read" in answer.json()["detail"]
+
+
+def test_a_database_that_is_away_is_said_so(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("", {}, Exception("locked"))
+
+    monkeypatch.setattr("experiment.web.feedback.give_label", away)
+    assert at_work.give("a", "lemon") == 503
+
+
+def test_the_form_of_the_result_page_is_answered_by_a_page(at_work: At) -> None:
+    at_work.ledger.write(line("a"))
+    form = {"request_id": "a", "true_label": "lemon"}
+    first = at_work.client.post("/feedback", data=form)
+    assert first.status_code == 200
+    assert "Thank you" in first.text
+    assert 'href="/"' in first.text
+    assert at_work.client.post("/feedback", data=form).status_code == 200
+    again = at_work.client.post("/feedback", data=form | {"true_label": "apple"})
+    assert again.status_code == 409
+    assert "has another label already" in again.text
+    assert at_work.client.post("/feedback", data={"request_id": "a"}).status_code == 422
+
+
+def test_a_form_on_somebody_elses_site_is_refused(at_work: At) -> None:
+    at_work.ledger.write(line("a"))
+    form = {"request_id": "a", "true_label": "lemon"}
+    answer = at_work.client.post("/feedback", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+def test_labels_work_on_either_database(serve: Callable[..., Any], database_url: str) -> None:
+    with serve(database_url=database_url) as running:
+        running.ledger.write(both("a", "apple", "lemon"), both("b", "apple", "apple"), line("c", "vgg16"))
+        for name in "abc":
+            assert running.give(name, "lemon") == 201
+        assert running.give("a", "lemon") == 200
+        assert running.give("a", "apple") == 409
+        report = running.report()
+        pairs = report["pairs"]
+        assert (pairs["only_candidate"], pairs["neither"], pairs["both"]) == (1, 1, 0)
+        assert report["accuracy"]["vgg16"]["right"] == 2
+        assert report["curve"]["labels"] == [1, 2, 3]
+
+
+def test_a_label_may_be_changed_or_taken_back_for_ten_minutes(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work.ledger.write(line("a", predicted_class="apple"))
+    page = at_work.client.post("/feedback", data={"request_id": "a", "true_label": "lemon"})
+    assert 'name="change"' in page.text
+    form = {"request_id": "a", "change": "1"}
+    assert "Noted: apple" in at_work.client.post("/feedback", data=form | {"true_label": "apple"}).text
+    assert at_work.report()["accuracy"]["custom"]["right"] == 1
+    assert "Taken back" in at_work.client.post("/feedback", data=form | {"true_label": ""}).text
+    assert at_work.report()["accuracy"]["custom"]["total"] == 0
+    assert at_work.give("a", "apple") == 201
+    later = time.time() + 601
+    monkeypatch.setattr("experiment.record.labels.time.time", lambda: later)
+    assert at_work.client.post("/feedback", data=form | {"true_label": "lemon"}).status_code == 409
+    assert at_work.report()["accuracy"]["custom"]["right"] == 1
+
+
+def test_what_was_answered_503_is_not_stored_later(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work.ledger.write(line("a"))
+    eventually(lambda: at_work.report()["traffic"]["assigned"])
+    monkeypatch.setattr("experiment.web.feedback._ANSWER_S", -1)
+    assert at_work.give("a", "lemon") == 503
+    assert at_work.report()["labels"]["given"] == 0
+    monkeypatch.undo()
+    assert at_work.give("a", "lemon") == 201
