@@ -15,16 +15,15 @@ from typing import Any
 
 import requests
 
+from benchmarks import extras
+from benchmarks.comparison import CEILING, NGINX, OURS, Contender, Round, compare, loaded, summary
+from benchmarks.contenders import PEERS, Ceiling, Setting, Weights, candidates, start_peer, start_variant
+from benchmarks.environment import PYTHON, ROOT, machine, make_environment, versions
+from benchmarks.load import Target, load
+from benchmarks.photos import make_photos
+from benchmarks.report import text
+from benchmarks.servers import Server, ServerError, tree
 from tests.system import System, free_port
-
-from . import extras
-from .comparison import CEILING, NGINX, OURS, Contender, Round, compare, loaded, summary
-from .contenders import PEERS, Ceiling, Setting, Weights, candidates, start_peer, start_variant
-from .environment import PYTHON, ROOT, machine, make_environment, versions
-from .load import Target, load
-from .photos import make_photos
-from .report import text
-from .servers import Server, ServerError, tree
 
 HERE = Path(__file__).parent
 CONNECTIONS = (1, 8, 32)

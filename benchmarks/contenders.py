@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .environment import PYTHON, ROOT
-from .load import Target
-from .servers import Server, tree
+from benchmarks.environment import PYTHON, ROOT
+from benchmarks.load import Target
+from benchmarks.servers import Server, tree
 
 __all__ = ["PEERS", "Ceiling", "Setting", "Weights", "candidates", "start_peer", "start_variant"]
 

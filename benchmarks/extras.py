@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.comparison import compare, loaded
+from benchmarks.contenders import start_variant
+from benchmarks.load import Target, alternate, load
+from benchmarks.rounds import Spread
+from benchmarks.servers import Server, memory_mb
 from tests.system import free_port
-
-from .comparison import compare, loaded
-from .contenders import start_variant
-from .load import Target, alternate, load
-from .rounds import Spread
-from .servers import Server, memory_mb
 
 __all__ = ["memory", "nginx_cost", "scaling", "starts"]
 

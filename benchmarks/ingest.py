@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.parts import ROOT
-
 from experiment.plan import read_plan
 from experiment.record.database import Database
 from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
 from experiment.record.labels import give_label
 from experiment.report.facts import make_report
+from local.parts import ROOT
 from traffic.split import make_split
 from variants import CLASSES, VARIANTS
 
