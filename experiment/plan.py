@@ -1,6 +1,5 @@
 """What is compared, from ``experiment.toml``."""
 
-import hashlib
 import time
 import tomllib
 from collections.abc import Sequence
@@ -45,12 +44,9 @@ class Plan(BaseModel):
     alpha: Annotated[float, Field(ge=0.0001, le=0.5)] = 0.05
     margin: Annotated[float, Field(ge=0, le=0.5)] = 0.01
     minimum_labels: Annotated[int, Field(ge=1)] = 100
+    worth: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    labels_per_person: Annotated[int, Field(ge=0)] = 20
     guardrails: Guardrails = Guardrails()
-
-    @property
-    def digest(self) -> str:
-        """The same for two plans exactly where they ask for the same."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def comparison(self) -> Comparison:

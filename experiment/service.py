@@ -168,7 +168,7 @@ class Service:
             self.plan_problem = str(error)
             return
         self.plan_problem = ""
-        if plan.digest != self.plan.digest:
+        if plan != self.plan:
             before, self.plan = self.plan, plan
             try:
                 self._take_up()

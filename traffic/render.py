@@ -39,8 +39,10 @@ _templates = Environment(
 )
 
 
-def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS) -> str:
+def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS, key: str = "") -> str:
     """The part of nginx's configuration that depends on the split and on the list of variants.
+
+    ``key`` makes the hashes of people the experiment's own.
 
     Its first line says the epoch, its second the split as ``Split.as_json`` has it.
     """
@@ -56,6 +58,7 @@ def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS) -> str:
         sentences={status: text.format(names=", ".join(names)) for status, text in _SENTENCES.items()},
         error_page=lambda sentence: page.render(sentence=sentence).strip(),
         health=health.strip(),
+        key=key,
     )
 
 

@@ -9,13 +9,15 @@ A count's key is ``(what, variant, a, b)``, within an experiment and an epoch:
 | assigned | assigned | gateway | | requests that the split gave to it |
 | failover, repeated | assigned | | | of those, the ones another variant answered, or whose id came again |
 | answered | assigned | | | of the rest, those with an answer |
-| pair | | same, differ | | of those, the ones that control and candidate both answered |
-| label | assigned | | | of those answered, the labelled ones; a label from the label page is not among them |
-| labelled pair | | same, differ | | those of them that are pairs |
+| people | drawn for | | | people, under a sticky split |
+| pair | shown | same, differ | | of those answered, the ones that control and candidate both answered |
+| label | assigned | source | | of those answered, the labelled ones; a label from the label page is not among them |
+| labelled pair | shown | same, differ | source | those of them that are pairs |
 | answer | answered | label | answer | labelled answers, of a pair both |
-| cell | | label | cell | labels by what they say of the comparison |
+| cell | source | label | cell | labels by what they say of the comparison |
 | picked | | label | cell | the same for labels from the label page, whose photos are chosen for being in dispute |
 | unused | | | | labels that say nothing: forced, failed, repeated |
+| left out | | why | source | labels of a photo that has one (again), and of a person who gave enough (excess) |
 | skipped, gap | | | | lines that are none of ours; files gone before they were read |
 | early | | | | lines of before the experiment that ran when they were read |
 | read, lost | gateway | run | | lines that were read; lines that the gateway wrote and that were not to be found |
@@ -28,7 +30,7 @@ from dataclasses import dataclass
 from experiment.plan import Plan
 from experiment.record.ledger import Kind, Line, Outcome
 
-__all__ = ["BUCKETS", "CELLS", "Key", "Request", "bucket", "bucket_end", "contributions", "line_keys"]
+__all__ = ["BUCKETS", "CELLS", "SEEN", "Key", "Request", "bucket", "bucket_end", "contributions", "line_keys"]
 
 Key = tuple[str, str, str, str]
 
@@ -42,6 +44,9 @@ CELLS = (
     "candidate_right",
     "candidate_wrong",
 )
+
+SEEN = "seen"
+"""The source of a label whose giver had seen an answer; also of those that an earlier version did not tell apart."""
 
 _PER_DECADE = 20
 _FASTEST_S = 0.001
@@ -80,16 +85,21 @@ class Request:
     label: str | None = None
     source: str | None = None
     labelled: float | None = None
+    labeller: str | None = None
+    left_out: str | None = None
     gateway: str | None = None
+    image: str | None = None
+    person: str | None = None
 
     def add(self, line: Line) -> None:
         """Takes one more line into account."""
+        self.image = self.image or line.image
         if line.kind == "shadow":
             if self.shadow is None:
                 self.shadow, self.shadow_answer = line.variant, line.answer
         elif self.assigned is None:
             self.assigned, self.outcome, self.answer = line.variant, line.outcome, line.answer
-            self.epoch, self.gateway = line.epoch, line.gateway
+            self.epoch, self.gateway, self.person = line.epoch, line.gateway, line.person
             self.forced = line.kind == "forced"
         else:
             self.rest += 1
@@ -140,7 +150,7 @@ def contributions(request: Request, plan: Plan | None) -> Iterator[Key]:
     if answers:
         yield "answered", request.assigned, "", ""
     if paired:
-        yield "pair", "", "same" if answers[plan.control] == answers[plan.candidate] else "differ", ""
+        yield "pair", request.assigned, "same" if answers[plan.control] == answers[plan.candidate] else "differ", ""
     if request.label is not None:
         yield from _labelled(request, plan, answers, paired)
 
@@ -148,6 +158,10 @@ def contributions(request: Request, plan: Plan | None) -> Iterator[Key]:
 def _labelled(request: Request, plan: Plan, answers: Mapping[str, str], paired: bool) -> Iterator[Key]:
     label = request.label or ""
     assigned = request.assigned or ""
+    source = request.source if request.source in ("blind", "page") else SEEN
+    if request.left_out:
+        yield "left out", "", request.left_out, source
+        return
     if not answers:
         yield "unused", "", "", ""
         return
@@ -160,13 +174,13 @@ def _labelled(request: Request, plan: Plan, answers: Mapping[str, str], paired: 
         cell = CELLS[6 + (not right[assigned])]
     else:
         cell = ""
-    if request.source == "page":
+    if source == "page":
         yield ("picked", "", label, cell) if paired else ("unused", "", "", "")
         return
-    yield "label", assigned, "", ""
+    yield "label", assigned, source, ""
     if paired:
-        yield "labelled pair", "", "differ" if request.disagree else "same", ""
+        yield "labelled pair", assigned, "differ" if request.disagree else "same", source
     for variant, answer in answers.items():
         yield "answer", variant, label, answer
     if cell:
-        yield "cell", "", label, cell
+        yield "cell", source, label, cell

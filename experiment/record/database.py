@@ -35,6 +35,7 @@ __all__ = [
     "decisions",
     "experiments",
     "files",
+    "people",
     "requests",
     "splits",
     "weights",
@@ -49,6 +50,7 @@ experiments = Table(
     Column("plan", Text, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("started", Float, nullable=False),
+    Column("key", String(32)),
 )
 
 # A file of the ledger is known by the hash of its first line: its name changes when it is rotated, and its inode may
@@ -82,7 +84,11 @@ requests = Table(
     Column("label", String(64)),
     Column("source", String(8)),
     Column("labelled", Float),
+    Column("labeller", String(64)),
+    Column("left_out", String(8)),
     Column("gateway", String(64)),
+    Column("image", String(64)),
+    Column("person", String(64)),
     sqlite_with_rowid=False,
 )
 Index("request_ts", requests.c.ts)
@@ -91,6 +97,27 @@ Index(
     requests.c.ts,
     sqlite_where=requests.c.disagree,
     postgresql_where=requests.c.disagree,
+)
+
+# A photo, and a person, is looked up among what has a label.
+for _column in (requests.c.image, requests.c.labeller):
+    Index(
+        f"request_{_column.name}",
+        requests.c.experiment,
+        _column,
+        sqlite_where=requests.c.label.is_not(None),
+        postgresql_where=requests.c.label.is_not(None),
+    )
+
+# Who was drawn for which variant under a sticky split.
+people = Table(
+    "person",
+    metadata,
+    Column("experiment", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("person", String(64), primary_key=True),
+    Column("variant", String(64), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 # Everything that is reported, counted when it happens: what a key means is said in ``counting``.
@@ -209,6 +236,12 @@ class Database:
             set_={"n": counts.c.n + insert.excluded.n},
         )
         connection.execute(upsert, added)
+
+    def add_people(self, connection: Connection, drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Adds those of ``drawn`` that are not there yet, and returns them."""
+        dialect = sqlite if self._is_sqlite else postgresql
+        adding = dialect.insert(people).on_conflict_do_nothing().returning(people)
+        return [dict(row._mapping) for row in connection.execute(adding, drawn)]
 
     def size(self, connection: Connection) -> int:
         """Bytes that the rows take."""

@@ -1,5 +1,7 @@
 """The experiments there were, and which of them runs: the plan in the file against those in the database."""
 
+import hashlib
+import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -15,11 +17,12 @@ __all__ = ["Experiment", "Experiments", "take_up"]
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment; ``started`` in seconds since 1970."""
+    """One experiment; ``started`` in seconds since 1970. With ``key`` its people are hashed; it is never shown."""
 
     id: int
     plan: Plan
     started: float
+    key: str = ""
 
 
 class Experiments:
@@ -33,7 +36,7 @@ class Experiments:
     @classmethod
     def load(cls, connection: Connection) -> "Experiments":
         rows = connection.execute(select(experiments))
-        return cls([Experiment(row.id, Plan.model_validate_json(row.plan), row.started) for row in rows])
+        return cls([Experiment(row.id, Plan.model_validate_json(row.plan), row.started, row.key or "") for row in rows])
 
     def at(self, ts: float) -> int:
         """The number of the experiment that ran at ``ts``."""
@@ -64,8 +67,10 @@ def take_up(database: Database, plan: Plan) -> bool:
     """Goes on with the latest experiment where it follows ``plan``, else begins a new one; whether it did."""
     with database.write() as connection:
         known = Experiments.load(connection)
-        if len(known) and known.latest.plan.digest == plan.digest:
+        if len(known) and known.latest.plan == plan:
             return False
-        values = {"plan": plan.model_dump_json(), "digest": plan.digest, "started": time.time()}
+        text = plan.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        values = {"plan": text, "digest": digest, "started": time.time(), "key": secrets.token_hex(16)}
         connection.execute(insert(experiments).values(values))
         return True

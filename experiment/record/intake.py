@@ -27,6 +27,7 @@ def take_in(database: Database, connection: Connection, lines: Sequence[Line], k
     counted: _Counted = Counter()
     rows = known_requests(connection, {line.request_id for line in lines})
     old: set[str] = set(rows)
+    drawn: set[tuple[int, int, str, str]] = set()
     changed: dict[str, Request] = {}
     for line in lines:
         experiment = known.at(line.ts)
@@ -36,6 +37,8 @@ def take_in(database: Database, connection: Connection, lines: Sequence[Line], k
             counted[experiment, 0, ("read", line.gateway, line.run, "")] += 1
         if time:
             counted[experiment, 0, time] += 1
+        if line.sticky and line.person:
+            drawn.add((experiment, line.epoch, line.person, line.variant))
         row = rows.get(line.request_id)
         if row is None:
             row = rows[line.request_id] = Request(line.request_id, line.ts, experiment, line.epoch)
@@ -43,6 +46,10 @@ def take_in(database: Database, connection: Connection, lines: Sequence[Line], k
             changed[line.request_id] = row
             _count(counted, row, known, -1)
         row.add(line)
+    if drawn:
+        names = ("experiment", "epoch", "person", "variant")
+        for new in database.add_people(connection, [dict(zip(names, one, strict=True)) for one in sorted(drawn)]):
+            counted[new["experiment"], new["epoch"], ("people", new["variant"], "", "")] += 1
     fresh = [row for row in rows.values() if row.request_id not in old]
     for row in fresh:
         _count(counted, row, known, 1)

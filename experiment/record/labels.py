@@ -3,18 +3,20 @@
 import json
 import math
 import time
+from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from experiment.record.counting import CELLS
-from experiment.record.database import Database, checkpoints, counts
+from experiment.plan import Plan
+from experiment.record.counting import CELLS, Request
+from experiment.record.database import Database, checkpoints, counts, requests
 from experiment.record.experiments import Experiments
 from experiment.record.intake import change_requests, known_requests
 from variants import CLASSES
 
-__all__ = ["CHANGEABLE_S", "LABELS", "Given", "TooLateError", "give_label"]
+__all__ = ["CHANGEABLE_S", "LABELS", "Given", "Label", "Source", "TooLateError", "give_label"]
 
 LABELS = (*CLASSES, "other")
 
@@ -24,11 +26,16 @@ MOST_CHECKPOINTS = 200
 CHANGEABLE_S = 600.0
 """So long a label may be changed, or taken back, by whoever gave it."""
 
+Source = Literal["seen", "blind", "page"]
+"""Given by somebody who had seen an answer; by somebody who had not; and so for a photo chosen for being in dispute."""
+
 
 class Given(Enum):
-    """What became of a label."""
+    """What became of a label. One given ``AGAIN`` to a photo, or in ``EXCESS`` by a person, is kept and not counted."""
 
     TAKEN = "taken"
+    AGAIN = "again"
+    EXCESS = "excess"
     SAME = "same"
     UNKNOWN = "unknown"
     ALREADY = "already"
@@ -38,19 +45,24 @@ class TooLateError(Exception):
     """Whoever gave the label does not wait any more; nothing was stored."""
 
 
-def give_label(
-    database: Database,
-    request_id: str,
-    label: str | None,
-    source: Literal["user", "page"] = "user",
-    *,
-    change: bool = False,
-    until: float = math.inf,
-) -> Given:
-    """Records the true ``label`` of a request, one of ``LABELS``; the first one stands.
+@dataclass(frozen=True)
+class Label:
+    """What a photo showed, one of ``LABELS``; None takes back what was said.
 
-    With ``change``, a label not older than ``CHANGEABLE_S`` gives way, to none where ``label`` is None. Raises
-    ``TooLateError`` where it could not be stored before ``until`` on the monotonic clock.
+    ``labeller`` is a keyed hash of who says so, where that is known. With ``change`` a label that is not older than
+    ``CHANGEABLE_S`` gives way.
+    """
+
+    label: str | None
+    source: Source = "seen"
+    labeller: str | None = None
+    change: bool = False
+
+
+def give_label(database: Database, request_id: str, said: Label, until: float = math.inf) -> Given:
+    """Records the true label of a request; the first one stands, and so does the first one of a photo.
+
+    Raises ``TooLateError`` where it could not be stored before ``until`` on the monotonic clock.
     """
     with database.read() as connection:
         if request_id not in known_requests(connection, [request_id]):
@@ -60,39 +72,64 @@ def give_label(
         if request_id not in rows:
             return Given.UNKNOWN
         row = rows[request_id]
-        if row.label == label:
+        if row.label == said.label:
             return Given.SAME
-        changeable = change and time.time() - (row.labelled or 0) < CHANGEABLE_S
+        changeable = said.change and time.time() - (row.labelled or 0) < CHANGEABLE_S
         if row.label is not None and not changeable:
             return Given.ALREADY
-        if source == "page" and not row.disagree:
+        if said.source == "page" and not row.disagree:
             return Given.UNKNOWN
         known = Experiments.load(connection)
-        changes = {"label": label, "source": source if label else None, "labelled": time.time() if label else None}
+        given = _counts(connection, row, said, known.plan(row.experiment))
+        changes: dict[str, Any] = {"label": None, "source": None, "labelled": None, "labeller": None, "left_out": None}
+        if said.label is not None:
+            changes = {
+                "label": said.label,
+                "source": said.source,
+                "labelled": time.time(),
+                "labeller": said.labeller,
+                "left_out": None if given is Given.TAKEN else given.value,
+            }
         change_requests(database, connection, rows, {request_id: changes}, known)
         _checkpoint(connection, row.experiment)
         if time.monotonic() > until:
             raise TooLateError
+    return given
+
+
+def _counts(connection: Connection, row: Request, said: Label, plan: Plan | None) -> Given:
+    """Whether a label is the first of its photo, and not one too many of its giver."""
+    c = requests.c
+    others = select(c.request_id).where(
+        c.experiment == row.experiment, c.label.is_not(None), c.left_out.is_(None), c.request_id != row.request_id
+    )
+    if row.image and connection.execute(others.where(c.image == row.image).limit(1)).first():
+        return Given.AGAIN
+    most = plan.labels_per_person if plan else 0
+    if said.labeller and most:
+        theirs = connection.execute(others.where(c.labeller == said.labeller).limit(most)).all()
+        if len(theirs) >= most:
+            return Given.EXCESS
     return Given.TAKEN
 
 
 def _checkpoint(connection: Connection, experiment: int) -> None:
     """Keeps where the labels stand now, for the curves: at most ``MOST_CHECKPOINTS`` of them, evenly spread."""
     rows = connection.execute(
-        select(counts.c.epoch, counts.c.b, func.sum(counts.c.n))
+        select(counts.c.epoch, counts.c.variant, counts.c.b, func.sum(counts.c.n))
         .where(counts.c.experiment == experiment, counts.c.what == "cell", counts.c.b.in_(CELLS))
-        .group_by(counts.c.epoch, counts.c.b)
+        .group_by(counts.c.epoch, counts.c.variant, counts.c.b)
     ).all()
-    labels = int(sum(n for _, _, n in rows))
+    labels = int(sum(n for *_, n in rows))
     last = connection.execute(
         select(func.max(checkpoints.c.labels)).where(checkpoints.c.experiment == experiment)
     ).scalar_one()
     stride = 1 << max(0, (labels - 1) // MOST_CHECKPOINTS).bit_length()
     if not labels or (last is not None and labels // stride <= last // stride):
         return
-    cells: dict[int, dict[str, int]] = {}
-    for epoch, cell, n in rows:
-        cells.setdefault(epoch, {})[cell] = int(n)
+    cells: dict[str, dict[str, int]] = {}
+    for epoch, source, cell, n in rows:
+        cells.setdefault(f"{epoch}/{source}", {})[cell] = int(n)
     values = {"experiment": experiment, "labels": labels, "ts": time.time(), "cells": json.dumps(cells)}
     connection.execute(insert(checkpoints).values(values))
     kept = connection.execute(select(checkpoints.c.labels).where(checkpoints.c.experiment == experiment)).scalars()

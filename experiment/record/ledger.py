@@ -31,6 +31,7 @@ CURRENT = "ledger.jsonl"
 BLOCK_BYTES = 2**21
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST_BYTES = 4096
 _LAST_BYTES = 65536
 
@@ -53,7 +54,8 @@ _KNOWN = frozenset(CLASSES)
 class Line(NamedTuple):
     """One variant asked once. ``ts`` in seconds since 1970; ``answer`` is a class, where the variant gave one.
 
-    ``gateway`` wrote the line in its ``run``, which begins with each start of nginx; older lines name neither.
+    ``gateway`` wrote the line in its ``run``, which begins with each start of nginx. ``image`` is the SHA-256 of the
+    photo, ``person`` a keyed hash of who sent it, and ``sticky`` says that people were drawn. Older lines lack some.
 
     ``outcome``: a variant that failed (5xx), a request it rightly refused (4xx), a client that left before the answer.
     """
@@ -68,6 +70,9 @@ class Line(NamedTuple):
     seconds: float | None
     gateway: str = ""
     run: str = ""
+    image: str | None = None
+    person: str | None = None
+    sticky: bool = False
 
 
 def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
@@ -80,6 +85,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
         kind = _KINDS[entry["by"]]
         answer, seconds = entry["predicted_class"], entry["upstream_time_s"]
         gateway, run = entry.get("gateway", ""), entry.get("run", "")
+        image, person = entry.get("image_sha256"), entry.get("person")
         fits = (
             moment.tzinfo is not None
             and ts > 0
@@ -92,6 +98,8 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
             and (seconds is None or 0 <= seconds < 1e6)
             and _NAME.fullmatch(gateway)
             and _NAME.fullmatch(run)
+            and (image is None or _SHA256.fullmatch(image))
+            and (person is None or _NAME.fullmatch(person))
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
         return None
@@ -106,7 +114,19 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
     else:
         outcome = "left" if status == 499 else "refused"
     return Line(
-        ts, request_id, epoch, variant, kind, outcome, answer if outcome == "ok" else None, seconds, gateway, run
+        ts,
+        request_id,
+        epoch,
+        variant,
+        kind,
+        outcome,
+        answer if outcome == "ok" else None,
+        seconds,
+        gateway,
+        run,
+        image,
+        person,
+        entry["by"] == "sticky",
     )
 
 

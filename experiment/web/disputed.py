@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.database import requests
 from experiment.record.experiments import Experiments
-from experiment.record.labels import LABELS, give_label
+from experiment.record.labels import LABELS, Label, give_label
 from experiment.record.ledger import REQUEST_ID
 from experiment.service import Service
 from experiment.web.pages import message_page, render_page
@@ -74,7 +74,7 @@ def take(
     if true_label not in LABELS:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
     try:
-        give_label(service.database, request_id, true_label, "page")
+        give_label(service.database, request_id, Label(true_label, "page"))
     except SQLAlchemyError:
         return message_page(request, "One moment", "The database does not answer. Try again in a moment.", 503)
     # One that has a label by now, or is no more, needs no word: the next photo matters.
