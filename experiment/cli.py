@@ -13,8 +13,8 @@ from rich.table import Table
 
 from experiment.replay import ReplayError, find_photos
 from experiment.replay import replay as send_all
-from experiment.simulation import Scenario
-from experiment.simulation import simulate as run_simulation
+from experiment.statistics import Scenario
+from experiment.statistics import simulate as run_simulation
 from traffic.cli import app
 
 __all__ = ["app"]
