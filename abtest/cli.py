@@ -15,8 +15,8 @@ from abtest import show
 from abtest.client import RefusedError, System, default_url, token_beside
 from abtest.replay import ReplayError, find_photos
 from abtest.replay import replay as send_all
-from experiment.simulation import Scenario
-from experiment.simulation import simulate as run_simulation
+from experiment.statistics.simulation import Scenario
+from experiment.statistics.simulation import simulate as run_simulation
 
 __all__ = ["app"]
 

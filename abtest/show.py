@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from abtest.replay import Summary
-from experiment.simulation import Simulation
+from experiment.statistics.simulation import Simulation
 
 __all__ = ["replayed", "report", "simulated", "status"]
 

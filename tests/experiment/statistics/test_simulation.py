@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from experiment.simulation import Scenario, simulate
+from experiment.statistics import Scenario, simulate
 
 
 def test_power_of_pairs() -> None:
@@ -57,3 +57,24 @@ def test_impossible_scenarios(impossible: dict[str, float]) -> None:
 def test_a_horizon_below_the_minimum_of_labels() -> None:
     with pytest.raises(ValueError, match="horizon"):
         simulate(Scenario(0.8, 0.9), labels=50)
+
+
+def test_a_price_and_its_decisions() -> None:
+    enough = simulate(Scenario(0.8, 0.92, shadow_share=1, worth=0.02), labels=3000, replications=60)
+    assert enough.candidate > 0.95
+    little = simulate(Scenario(0.8, 0.82, agreement=0.95, shadow_share=1, worth=0.1), labels=3000, replications=60)
+    assert little.not_worth > 0.95
+    assert little.wrong == 0
+
+
+def test_what_is_not_decided_within_the_horizon_is_said_so() -> None:
+    found = simulate(Scenario(0.85, 0.86), labels=500, replications=20)
+    assert found.labels[1] == math.inf
+    assert found.sentences == (
+        "Not within 500 labels, in nine of ten experiments",
+        "Not within 5.0 days, in nine of ten experiments",
+    )
+    some = simulate(Scenario(0.85, 0.93, shadow_share=1), labels=200, replications=100)
+    assert all("inf" not in sentence for sentence in some.sentences)
+    all_of_them = simulate(Scenario(0.7, 0.95, shadow_share=1), labels=2000, replications=50)
+    assert "nine of ten within" in all_of_them.sentences[0]

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiment.statistics import Arms, Evidence, Pairs, Tally, decisions
+from experiment.statistics import messages
+from experiment.statistics.difference import decisions
+from experiment.statistics.evidence import Arms, Evidence, Pairs, Tally
+
+__all__ = ["Scenario", "Simulation", "simulate"]
 
 _AT_ONCE = 20
 
@@ -31,6 +35,7 @@ class Scenario:
     alpha: float = 0.05
     margin: float = 0.01
     minimum_labels: int = 100
+    worth: float = 0.0
 
     def __post_init__(self) -> None:
         accuracies = self.control_accuracy, self.candidate_accuracy
@@ -54,9 +59,11 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Simulation:
-    """Shares of the replications by verdict, and when it came: 10, 50, 90 % quantiles (inf: not within the horizon).
+    """Shares of the replications by verdict, and when it came: 10, 50, 90 % quantiles.
 
-    `wrong`: the worse variant, or either of two equals, called better; or equivalent at a difference above the margin.
+    A quantile is infinite where so many had no verdict within `horizon` labels; `sentences` say it in words. `wrong`:
+    the worse variant, or either of two equals, called better, or better by `worth` when it is not; not worth it when it
+    is; or equivalent at a difference above the margin.
     """
 
     candidate: float
@@ -66,6 +73,17 @@ class Simulation:
     wrong: float
     labels: tuple[float, float, float]
     days: tuple[float, float, float]
+    horizon: int
+    labels_a_day: float
+    not_worth: float
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """When a verdict comes, in labels and in days."""
+        return (
+            messages.until_verdict("labels", self.labels, self.horizon),
+            messages.until_verdict("days", self.days, self.horizon / self.labels_a_day),
+        )
 
 
 def simulate(scenario: Scenario, labels: int = 5000, replications: int = 2000, seed: int = 0) -> Simulation:
@@ -83,20 +101,23 @@ def simulate(scenario: Scenario, labels: int = 5000, replications: int = 2000, s
         for done in range(0, replications, _AT_ONCE)
     ]
     verdicts, when = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shares = {verdict: float(np.mean(verdicts == verdict)) for verdict in (-1, 0, 1, 2)}
-    truth = scenario.candidate_accuracy - scenario.control_accuracy
-    right = {-1: truth < 0, 0: True, 1: truth > 0, 2: abs(truth) <= scenario.margin}
+    shares = {verdict: float(np.mean(verdicts == verdict)) for verdict in (-1, 0, 1, 2, 3)}
+    truth, worth = scenario.candidate_accuracy - scenario.control_accuracy, scenario.worth
+    better = truth >= worth if worth else truth > 0
+    right = {-1: truth < 0, 0: True, 1: better, 2: abs(truth) <= scenario.margin, 3: truth < worth}
     few, middle, many = (float(x) for x in np.quantile(when, [0.1, 0.5, 0.9], method="inverted_cdf"))
     a_day = scenario.requests_per_day * scenario.label_rate
-    wrong = sum(share for verdict, share in shares.items() if not right[verdict])
     return Simulation(
-        shares[1],
-        shares[-1],
-        shares[2],
-        shares[0],
-        wrong,
-        (few, middle, many),
-        (few / a_day, middle / a_day, many / a_day),
+        candidate=shares[1],
+        control=shares[-1],
+        equivalent=shares[2],
+        undecided=shares[0],
+        wrong=sum(share for verdict, share in shares.items() if not right[verdict]),
+        labels=(few, middle, many),
+        days=(few / a_day, middle / a_day, many / a_day),
+        horizon=labels,
+        labels_a_day=a_day,
+        not_worth=shares[3],
     )
 
 
@@ -117,7 +138,7 @@ def _first_decisions(
     counts = np.moveaxis(generator.multinomial(arrived, chances).cumsum(axis=1), -1, 0)
     pairs = Pairs(counts[0], counts[1], counts[2])
     arms = Arms(Tally(counts[3], counts[3] + counts[4]), Tally(counts[5], counts[5] + counts[6]))
-    decided = decisions(Evidence(pairs, (arms,)), scenario.alpha, scenario.margin)
+    decided = decisions(Evidence(pairs, (arms,)), scenario.alpha, scenario.margin, scenario.worth)
     first = (decided != 0).argmax(axis=1)
     verdicts = np.take_along_axis(decided, first[:, None], axis=1)[:, 0]
     return verdicts, np.where(verdicts != 0, looks[first], math.inf)
