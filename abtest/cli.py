@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from random import Random
 from typing import Annotated, Any
 
 import typer
@@ -139,6 +140,7 @@ def replay(
         bool, typer.Option("--label-from-folder", help="The folder that a photo lies in names what it shows.")
     ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Photos on their way at once.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the order in which photos are sent, which is random.")] = 0,
     as_json: _Json = False,
 ) -> None:
     """Sends a folder of photos through the running system."""
@@ -146,10 +148,12 @@ def replay(
     with _explained():
         labels = system.get("/experiment.json")["labels"]["classes"] if label_from_folder else None
         photos = find_photos(folder, labels)
+    # In the folders' order one class would come after the other.
+    Random(seed).shuffle(photos)  # noqa: S311  (no secret)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("Photos", total=len(photos))
-        summary = send_all(system.url, photos, concurrency, lambda: progress.advance(task))
+        summary = send_all(system.url, photos, concurrency, lambda: progress.advance(task), system.token)
     if as_json:
         _echo({name: dict(found) for name, found in vars(summary).items()})
     else:

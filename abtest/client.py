@@ -25,6 +25,7 @@ class System:
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
+        self.token = token
         self._session = requests.Session()
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"

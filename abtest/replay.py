@@ -31,11 +31,15 @@ class Photo:
 
 @dataclass
 class Summary:
-    """What came of a replay. ``right`` and ``labelled`` by the variant that answered; ``faults`` by what went wrong."""
+    """What came of a replay, by the variant that answered; ``faults`` by what went wrong.
+
+    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more.
+    """
 
     answered: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     labelled: Counter[str] = field(default_factory=Counter)
+    repeated: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
 
@@ -59,8 +63,13 @@ def find_photos(folder: Path, labels: Sequence[str] | None = None) -> list[Photo
     return [Photo(path, path.parent.name) for path in paths]
 
 
-def replay(url: str, photos: Iterable[Photo], concurrency: int, done: Callable[[], None] = lambda: None) -> Summary:
-    """Posts each photo, and its label where it has one. Where the system is overloaded, it waits and tries again."""
+def replay(
+    url: str, photos: Iterable[Photo], concurrency: int, done: Callable[[], None] = lambda: None, token: str = ""
+) -> Summary:
+    """Posts each photo, and its label where it has one. Where the system is overloaded, it waits and tries again.
+
+    With the operator's ``token`` the labels are blind ones: the folders were there before any answer.
+    """
     summary = Summary()
     lock = threading.Lock()
     local = threading.local()
@@ -68,9 +77,11 @@ def replay(url: str, photos: Iterable[Photo], concurrency: int, done: Callable[[
     def one(photo: Photo) -> None:
         if not hasattr(local, "session"):
             local.session = requests.Session()
+            if token:
+                local.session.headers["Authorization"] = f"Bearer {token}"
         found = _one(local.session, url, photo)
         with lock:
-            for name in ("answered", "right", "labelled", "faults"):
+            for name in ("answered", "right", "labelled", "repeated", "faults"):
                 getattr(summary, name).update(getattr(found, name))
             done()
 
@@ -93,11 +104,14 @@ def _one(session: requests.Session, url: str, photo: Photo) -> Summary:
         found.answered[variant] += 1
         if photo.label is None:
             return found
-        label = {"request_id": prediction["request_id"], "true_label": photo.label}
+        label: dict[str, object] = {"request_id": prediction["request_id"], "true_label": photo.label}
+        if "Authorization" in session.headers:
+            label["blind"] = True
         taken = _persist(lambda: session.post(f"{url}/feedback", json=label, timeout=60))
         if taken.status_code not in (requests.codes.ok, requests.codes.created):
             found.faults[_fault("feedback", taken)] += 1
             return found
+        found.repeated[variant] += not taken.json().get("counts", True)
         found.labelled[variant] += 1
         found.right[variant] += prediction["likely_class"] == photo.label
     except requests.RequestException:

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from abtest.replay import Summary
-from experiment.statistics.simulation import Simulation
+from experiment.statistics import Simulation
 
 __all__ = ["replayed", "report", "simulated", "status"]
 
-_COLOURS = {"better": "green", "equivalent": "green", "keep_going": "yellow", "invalid": "red"}
+_COLOURS = {"better": "green", "equivalent": "green", "not_worth": "green", "keep_going": "yellow", "invalid": "red"}
 _STATES: dict[bool | None, str] = {
     True: "[green]ok[/green]",
     False: "[red]wrong[/red]",
@@ -66,8 +66,11 @@ def status(console: Console, facts: Facts) -> None:
 def report(console: Console, facts: Facts) -> None:
     verdict, plan = facts["verdict"], facts["experiment"]
     console.print(f"[bold {_COLOURS[verdict['outcome']]}]{verdict['headline']}[/]", highlight=False)
+    if verdict["price"]:
+        console.print(f"{verdict['price']}.", highlight=False, markup=False)
     for reason in verdict["reasons"]:
         console.print(f"{reason}.", highlight=False, markup=False)
+    console.print(verdict["counted"], highlight=False, markup=False)
     if facts["guardrail"]["latched"]:
         console.print(f"[red]Guardrail: all traffic goes to {plan['control']}.[/red] {facts['guardrail']['reason']}.")
     table = Table("variant", "accuracy", f"at {1 - plan['alpha']:.0%} sure", "right", "predictions", "p50", "p95")
@@ -76,9 +79,9 @@ def report(console: Console, facts: Facts) -> None:
         times = facts["latency"].get(name, {})
         table.add_row(
             name,
-            f"{found['estimate']:.1%}" if found["total"] else "–",
+            f"{found['estimate']:.1%}" if found["total"] and found["estimate"] is not None else "–",
             f"{found['low']:.1%} to {found['high']:.1%}",
-            f"{found['right']:,} of {found['total']:,}",
+            f"{found['right']:,} of {found['total']:,}" if found["right"] is not None else f"of {found['total']:,}",
             f"{facts['traffic']['assigned'].get(name, 0):,}",
             *(f"{1000 * times[q]:,.0f} ms" if times.get(q) else "–" for q in ("p50", "p95")),
         )
@@ -91,7 +94,7 @@ def report(console: Console, facts: Facts) -> None:
         console.print(
             f"guardrail {check['name']}: {check['state'].replace('_', ' ')}; {check['sentence']}", highlight=False
         )
-    command, why = verdict["next"]["command"], verdict["next"]["why"]
+    command, why = verdict["next"]["command"] or verdict["next"]["page"], verdict["next"]["why"]
     console.print(f"Next: [bold]{command}[/bold] {why}" if command else f"Next: {why}", highlight=False)
 
 
@@ -101,6 +104,8 @@ def replayed(console: Console, summary: Summary) -> None:
         labelled, right = summary.labelled[name], summary.right[name]
         table.add_row(name, str(answered), str(labelled), f"{right} ({right / labelled:.1%})" if labelled else "–")
     console.print(table)
+    if repeated := summary.repeated.total():
+        console.print(f"{repeated:,} of the labels do not count: their photos have one already.", highlight=False)
     for fault, times in summary.faults.most_common(10):
         console.print(f"{times} × {fault}", style="red", highlight=False, markup=False)
 
@@ -116,6 +121,5 @@ def simulated(console: Console, found: Simulation, most: int) -> None:
         table.add_row(name, f"{share:.1%}")
     console.print(table)
     console.print(f"Wrong: {found.wrong:.1%}", highlight=False)
-    for what, times in (("labels", found.labels), ("days", found.days)):
-        few, middle, many = (f"{time:,.1f}" if what == "days" else f"{time:,.0f}" for time in times)
-        console.print(f"Until a verdict: {middle} {what}; 10 % within {few}, 90 % within {many}", highlight=False)
+    for sentence in found.sentences:
+        console.print(f"{sentence}.", highlight=False)

@@ -50,7 +50,7 @@ class Plan(BaseModel):
 
     @property
     def comparison(self) -> Comparison:
-        return Comparison(self.control, self.candidate, self.alpha, self.margin, self.minimum_labels)
+        return Comparison(self.control, self.candidate, self.alpha, self.margin, self.minimum_labels, self.worth)
 
 
 def read_plan(path: Path, variants: Sequence[Variant] = VARIANTS) -> Plan:

@@ -67,6 +67,7 @@ class Service:
         self.changes.seen = highest_epoch(settings.ledger_dir)
         self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
+        self._well: dict[str, bool] = {}
         self._noted = -1
         self._cache: dict[int, tuple[float, dict[str, Any]]] = {}
         self._cache_lock = threading.Lock()
@@ -101,13 +102,16 @@ class Service:
         if self.guard.tripped:
             # Whatever the labels say: a candidate that is ill is not promoted.
             why = f"brings {self.plan.candidate} back, once it is well; until then it stays out."
-            report = report | {"verdict": report["verdict"] | {"next": {"command": "abtest rollback", "why": why}}}
+            next_step = {"command": "abtest rollback", "why": why, "page": ""}
+            first = f"Guardrail: {self.guard.tripped}. {report['verdict']['headline']}"
+            report = report | {"verdict": report["verdict"] | {"next": next_step, "headline": first}}
         present = self.changes.gateways.present()
         return {
             **report,
             "guardrail": {
                 "latched": bool(self.guard.tripped),
                 "reason": self.guard.tripped,
+                "outage": self.guard.outage,
                 "checks": [vars(found) for found in self.guard.checks],
             },
             "plan_problem": self.plan_problem,
@@ -143,7 +147,7 @@ class Service:
         while not self._stopped.wait(_WATCH_S if rounds else 0):
             try:
                 # First, for it is the one that must be quick.
-                self.guard.watch(self.plan)
+                self.guard.watch(self.plan, self._well)
                 self.changes.settle()
                 self._reread_plan()
                 self._note_changes()
@@ -205,6 +209,8 @@ class Service:
             states = requests.get(f"{self.settings.abtest_url}/healthz", timeout=2).json()["variants"]
         except (ValueError, KeyError, requests.RequestException):
             return  # nginx is away; it says so itself
+        hung = {variant for gateway in self.changes.gateways.present() for variant in gateway.hung}
+        self._well = {name: state["ready"] and name not in hung for name, state in states.items()}
         running = {name: state["weights"] for name, state in states.items() if "weights" in state}
         if running == self._running:
             return

@@ -1,4 +1,4 @@
-"""The last minute of lines, for guardrails that must act within seconds."""
+"""The last minutes of lines, for guardrails that must act within seconds."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from experiment.record.ledger import Line
 
 __all__ = ["WINDOW_S", "Recent"]
 
-WINDOW_S = 60.0
+WINDOW_S = 600.0
 _MOST = 20_000
 
 

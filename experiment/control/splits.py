@@ -19,7 +19,9 @@ __all__ = ["Action", "Entry", "Splits", "StaleError", "Standing"]
 
 log = logging.getLogger("experiment")
 
-Action = Literal["start", "split", "promote", "rollback", "guardrail", "variants", "gateway"]
+Action = Literal[
+    "start", "split", "promote", "rollback", "guardrail", "outage", "back", "redraw", "variants", "gateway"
+]
 Standing = Literal["asked", "in_force", "refused"]
 
 

@@ -16,6 +16,7 @@ A count's key is ``(what, variant, a, b)``, within an experiment and an epoch:
 | answer | answered | label | answer | labelled answers, of a pair both |
 | cell | source | label | cell | labels by what they say of the comparison |
 | picked | | label | cell | the same for labels from the label page, whose photos are chosen for being in dispute |
+| person | who sent it | source | cell | the same for people, where they are known; folders are nobody's |
 | unused | | | | labels that say nothing: forced, failed, repeated |
 | left out | | why | source | labels of a photo that has one (again), and of a person who gave enough (excess) |
 | skipped, gap | | | | lines that are none of ours; files gone before they were read |
@@ -103,7 +104,7 @@ class Request:
             self.forced = line.kind == "forced"
         else:
             self.rest += 1
-            failed = "failed" in (self.outcome, line.outcome)
+            failed = not {"failed", "away"}.isdisjoint((self.outcome, line.outcome))
             self.failover = self.failover or (failed and line.variant != self.assigned)
         self.disagree = (
             self._comparable and None not in (self.answer, self.shadow_answer) and (self.answer != self.shadow_answer)
@@ -174,6 +175,8 @@ def _labelled(request: Request, plan: Plan, answers: Mapping[str, str], paired: 
         cell = CELLS[6 + (not right[assigned])]
     else:
         cell = ""
+    if request.person and cell and source != "blind":
+        yield "person", request.person, source, cell
     if source == "page":
         yield ("picked", "", label, cell) if paired else ("unused", "", "", "")
         return

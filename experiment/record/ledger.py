@@ -16,6 +16,7 @@ from variants import CLASSES, VARIANTS
 __all__ = [
     "BLOCK_BYTES",
     "CURRENT",
+    "PERSON",
     "REQUEST_ID",
     "Kind",
     "LedgerFile",
@@ -30,13 +31,14 @@ __all__ = [
 CURRENT = "ledger.jsonl"
 BLOCK_BYTES = 2**21
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PERSON = re.compile(r"[0-9]{10}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIRST_BYTES = 4096
 _LAST_BYTES = 65536
 
 Kind = Literal["drawn", "forced", "shadow"]
-Outcome = Literal["ok", "failed", "refused", "left"]
+Outcome = Literal["ok", "failed", "away", "refused", "left"]
 
 _KINDS: dict[str, Kind] = {
     "round_robin": "drawn",
@@ -54,10 +56,10 @@ _KNOWN = frozenset(CLASSES)
 class Line(NamedTuple):
     """One variant asked once. ``ts`` in seconds since 1970; ``answer`` is a class, where the variant gave one.
 
-    ``gateway`` wrote the line in its ``run``, which begins with each start of nginx. ``image`` is the SHA-256 of the
-    photo, ``person`` a keyed hash of who sent it, and ``sticky`` says that people were drawn. Older lines lack some.
-
-    ``outcome``: a variant that failed (5xx), a request it rightly refused (4xx), a client that left before the answer.
+    ``outcome``: a variant that failed (500), or was not there or too busy to answer (502 to 504); a request it rightly
+    refused (4xx); a client that left before the answer. ``gateway`` wrote the line in its ``run``, which begins with
+    each start of nginx. ``image`` is the SHA-256 of the photo, ``person`` a keyed hash of who sent it, and ``sticky``
+    says that people were drawn. Older lines lack some.
     """
 
     ts: float
@@ -99,7 +101,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
             and _NAME.fullmatch(gateway)
             and _NAME.fullmatch(run)
             and (image is None or _SHA256.fullmatch(image))
-            and (person is None or _NAME.fullmatch(person))
+            and (person is None or PERSON.fullmatch(person))
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
         return None
@@ -110,7 +112,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
     if status < 400:
         outcome: Outcome = "ok"
     elif status >= 500:
-        outcome = "failed"
+        outcome = "away" if status in (502, 503, 504) else "failed"
     else:
         outcome = "left" if status == 499 else "refused"
     return Line(

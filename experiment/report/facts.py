@@ -1,11 +1,11 @@
 """Everything there is to know of one experiment, as ``/experiment.json`` says it."""
 
-import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
 from experiment import statistics
@@ -14,9 +14,10 @@ from experiment.plan import Plan
 from experiment.record.counting import BUCKETS, CELLS, bucket_end
 from experiment.record.experiments import Experiment, Experiments
 from experiment.record.labels import LABELS
-from experiment.report.checks import Finding, check_labels, check_split, check_weights
-from experiment.report.evidence import Counts, accuracy_tallies, arms_evidence, load_checkpoints, stacked
-from experiment.statistics import Interval, Outcome, Verdict
+from experiment.report.checks import Finding, check_labels, check_split, check_weights, unfair
+from experiment.report.conclusion import conclusion
+from experiment.report.evidence import Counts, Sorting, load_checkpoints, stacked
+from experiment.statistics import Arms, Interval, Tally
 from traffic.split import Split
 
 __all__ = ["figures", "make_report"]
@@ -25,9 +26,17 @@ Facts = dict[str, Any]
 
 
 def make_report(
-    connection: Connection, experiment: Experiment, known: Experiments, splits: Mapping[int, Split], current: Split
+    connection: Connection,
+    experiment: Experiment,
+    known: Experiments,
+    splits: Mapping[int, Split],
+    current: Split,
+    to_label: int = 0,
 ) -> Facts:
-    """The facts of ``experiment``; ``splits`` by epoch, ``current`` the one in force. Times in seconds."""
+    """The facts of ``experiment``; ``splits`` by epoch, ``current`` the one in force. Times in seconds.
+
+    ``to_label`` disputed photos are kept and wait for a label.
+    """
     plan = experiment.plan
     counts = Counts.load(connection, experiment.id)
     used = weights_of(connection, experiment.id)
@@ -36,14 +45,15 @@ def make_report(
         *check_labels(counts),
         *check_weights(used, (plan.control, plan.candidate)),
     ]
-    evidence = counts.evidence()
+    sorting = Sorting(splits, unfair(findings))
+    cells = counts.cells()
+    evidence = sorting.evidence(cells, counts, counts.picked())
     latencies = {name: counts.latency(name) for name in sorted(set(counts.by("latency", "variant")))}
-    medians = [latencies[name].quantile(0.5) if name in latencies else None for name in (plan.control, plan.candidate)]
+    typical = {name: latency.quantile(0.5) for name, latency in latencies.items()}
+    medians = typical.get(plan.control), typical.get(plan.candidate)
     seconds = (medians[0], medians[1]) if medians[0] is not None and medians[1] is not None else None
     problems = [finding.detail for finding in findings if finding.ok is False]
     verdict = statistics.verdict(plan.comparison, evidence, problems, seconds)
-    cells = counts.cells()
-    interval = statistics.difference(evidence, plan.alpha)
     return {
         "experiment": {
             "id": experiment.id,
@@ -57,12 +67,12 @@ def make_report(
             ],
         },
         "now": time.time(),
-        "verdict": _verdict(verdict, plan, current, evidence),
-        "accuracy": _accuracies(cells.values(), plan),
-        "difference": _interval(interval),
-        "curve": _curve(connection, experiment),
-        "pairs": _pairs(counts),
-        "classes": _classes(counts, plan),
+        "verdict": conclusion(verdict, evidence, plan, current, counts, typical, to_label),
+        "accuracy": _accuracies(sorting.answers(cells), plan, verdict.ahead),
+        "difference": {name: getattr(verdict, name) for name in ("estimate", "low", "high")},
+        "curve": _curve(connection, experiment, sorting),
+        "pairs": _pairs(counts, sorting),
+        "classes": _classes(counts, sorting, plan),
         "confusion": _confusion(counts),
         "traffic": _traffic(counts, splits, current),
         "health": _health(counts),
@@ -76,8 +86,10 @@ def make_report(
         },
         "bucket_ends": [bucket_end(number) for number in range(BUCKETS)],
         "labels": {
-            "given": counts.total("label") + counts.total("picked") + counts.total("unused"),
+            "given": sum(counts.total(what) for what in ("label", "picked", "unused", "left out")),
+            "counted": verdict.labels,
             "of_disputed_photos": counts.total("picked"),
+            "again": counts.total("left out", a="again"),
             "unused": counts.total("unused"),
             "classes": list(LABELS),
         },
@@ -102,121 +114,74 @@ def figures(report: Facts) -> Facts:
     }
 
 
-def _verdict(verdict: Verdict, plan: Plan, current: Split, evidence: statistics.Evidence) -> Facts:
-    headline = {
-        Outcome.BETTER: f"{verdict.variant} is better",
-        Outcome.EQUIVALENT: "Practically equivalent",
-        Outcome.KEEP_GOING: "Keep going",
-        Outcome.INVALID: "Invalid",
-    }[verdict.outcome]
-    command, why = _next_step(verdict, plan, current)
-    return {
-        "outcome": verdict.outcome.value,
-        "variant": verdict.variant,
-        "headline": headline,
-        "reasons": list(verdict.reasons),
-        "next": {"command": command, "why": why},
-        "e_value": math.exp(min(verdict.log_e, 690.0)),
-        "e_value_needed": verdict.needed,
-        "estimate": verdict.estimate,
-        "low": verdict.low,
-        "high": verdict.high,
-        "labels": verdict.labels,
-        "labels_needed": asdict(verdict.labels_needed) if verdict.labels_needed else None,
-        "probability_better": _probability_better(evidence),
-    }
-
-
-def _probability_better(evidence: statistics.Evidence) -> float | None:
-    """The Bayesian probability that the candidate is better, from the pairs where there are any; shown only."""
-    pairs = evidence.pairs
-    if float(pairs.only_candidate) + float(pairs.only_control) > 0:
-        return statistics.probability_better_paired(pairs)
-    if not evidence.arms:
-        return None
-    return statistics.probability_better(
-        statistics.Arms(_pool(arm.control for arm in evidence.arms), _pool(arm.candidate for arm in evidence.arms))
-    )
-
-
-def _pool(tallies: Iterable[statistics.Tally]) -> statistics.Tally:
-    listed = list(tallies)
-    return statistics.Tally(sum(float(t.right) for t in listed), sum(float(t.total) for t in listed))
-
-
-def _next_step(verdict: Verdict, plan: Plan, current: Split) -> tuple[str, str]:
-    """The command to type, and what it does."""
-    if verdict.variant is not None:
-        if current.shares.get(verdict.variant, 0) >= 100:
-            return "", f"{verdict.variant} has all traffic already: nothing is left to do."
-        return f"abtest promote {verdict.variant}", f"sends all traffic to {verdict.variant}."
-    if verdict.outcome is Outcome.INVALID:
-        return (
-            "abtest status",
-            "shows what runs. Put that right, then change the name in experiment.toml to begin anew.",
-        )
-    shares = current.shares
-    if current.shadow is None and max(shares.get(plan.control, 0), shares.get(plan.candidate, 0)) >= 100:
-        other = plan.candidate if shares.get(plan.control, 0) >= 100 else plan.control
-        return (
-            f"abtest split --shadow {other}",
-            f"lets {other} score the same photos, unseen.",
-        )
-    return (
-        "abtest replay DIR --label-from-folder",
-        "sends photos whose folders say what they show.",
-    )
-
-
 def _interval(interval: Interval) -> Facts:
     return {name: getattr(interval, name).tolist() for name in ("estimate", "low", "high")}
 
 
-def _accuracies(cells: Iterable[Mapping[str, int]], plan: Plan) -> Facts:
-    arms = accuracy_tallies(cells)
-    return {
-        name: {
-            "right": int(tally.right),
-            "total": int(tally.total),
-            **_interval(statistics.accuracy(tally, plan.alpha / 2)),
-        }
-        for name, tally in ((plan.control, arms.control), (plan.candidate, arms.candidate))
-    }
+def _accuracies(arms: list[Arms], plan: Plan, ahead: int) -> Facts:
+    """Of labels that decide. What would contradict the verdict is None."""
+    both = statistics.accuracies(arms, plan.alpha / 2, ahead)
+    found = {}
+    for place, name in enumerate((plan.control, plan.candidate)):
+        tallies = [(arm.control, arm.candidate)[place] for arm in arms]
+        right, total = (int(sum(int(getattr(tally, part)) for tally in tallies)) for part in ("right", "total"))
+        interval = _interval(both[place]) if both and arms else {"estimate": None, "low": 0.0, "high": 1.0}
+        found[name] = {"right": right, "total": total, **interval}
+    # Sums over epochs with different splits may say the opposite of each epoch.
+    ratios = [of["right"] / of["total"] for of in found.values() if of["total"]]
+    if len(arms) > 1 and len(ratios) == 2 and (ratios[1] - ratios[0]) * _order(both) < 0:
+        for of in found.values():
+            of["right"] = None
+    return found
 
 
-def _curve(connection: Connection, experiment: Experiment) -> Facts:
+def _order(both: tuple[Interval, Interval] | None) -> float:
+    return float(both[1].estimate - both[0].estimate) if both else 0.0
+
+
+def _curve(connection: Connection, experiment: Experiment, sorting: Sorting) -> Facts:
     """Both accuracies and their difference after each of some numbers of labels: lists of one length."""
     plan = experiment.plan
     points = load_checkpoints(connection, experiment.id)
     if not points:
         return {"labels": [], "ts": []}
     cells = stacked(points)
-    arms = accuracy_tallies(cells.values())
+    both = statistics.accuracies(sorting.answers(cells), plan.alpha / 2)
+    evidence = sorting.evidence(cells)
+    if both is None or not np.any(evidence.labels):
+        return {"labels": [], "ts": []}
     return {
         "labels": [point.labels for point in points],
         "ts": [point.ts for point in points],
-        plan.control: _interval(statistics.accuracy(arms.control, plan.alpha / 2)),
-        plan.candidate: _interval(statistics.accuracy(arms.candidate, plan.alpha / 2)),
-        "difference": _interval(statistics.difference(arms_evidence(cells), plan.alpha)),
+        plan.control: _interval(both[0]),
+        plan.candidate: _interval(both[1]),
+        "difference": _interval(statistics.difference(evidence, plan.alpha)),
     }
 
 
-def _pairs(counts: Counts) -> Facts:
-    cells, picked = counts.by("cell", "b"), counts.by("picked", "b")
+def _pairs(counts: Counts, sorting: Sorting) -> Facts:
+    found = counts.by("picked", "b")
+    for group, cells in counts.cells().items():
+        if not sorting.why_not(group, paired=True):
+            found = {name: found.get(name, 0) + cells.get(name, 0) for name in CELLS[:4]}
     return {
-        **{name: cells.get(name, 0) + picked.get(name, 0) for name in CELLS[:4]},
+        **{name: found.get(name, 0) for name in CELLS[:4]},
         "scored_by_both": counts.total("pair"),
         "disagree": counts.total("pair", a="differ"),
     }
 
 
-def _classes(counts: Counts, plan: Plan) -> Facts:
-    labels = [label for label in LABELS if counts.total("cell", a=label)]
-    if not labels:
+def _classes(counts: Counts, sorting: Sorting, plan: Plan) -> Facts:
+    cells = {label: counts.cells(label) for label in LABELS if counts.total("cell", a=label)}
+    answers = {}
+    for label, found in cells.items():
+        arms = sorting.answers(found)
+        if any(int(arm.control.total) + int(arm.candidate.total) for arm in arms):
+            answers[label] = Arms(_sum(arm.control for arm in arms), _sum(arm.candidate for arm in arms))
+    if not answers:
         return {}
-    cells = {label: counts.cells(label) for label in labels}
-    answers = {label: accuracy_tallies(cells[label].values()) for label in labels}
-    compared = statistics.compare_classes({label: arms_evidence(cells[label]) for label in labels}, answers, plan.alpha)
+    evidence = {label: sorting.evidence(cells[label]) for label in answers}
+    compared = statistics.compare_classes(evidence, answers, plan.alpha)
     return {
         label: {
             plan.control: {**_tally(answers[label].control), **_interval(found.control)},
@@ -228,7 +193,12 @@ def _classes(counts: Counts, plan: Plan) -> Facts:
     }
 
 
-def _tally(tally: statistics.Tally) -> Facts:
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    listed = list(tallies)
+    return Tally(sum(int(tally.right) for tally in listed), sum(int(tally.total) for tally in listed))
+
+
+def _tally(tally: Tally) -> Facts:
     return {"right": int(tally.right), "total": int(tally.total)}
 
 
@@ -266,7 +236,7 @@ def _health(counts: Counts) -> Facts:
     """Lines by variant and outcome."""
     found: Facts = {}
     for (variant, outcome), n in sorted(counts.by("line", "variant", "b").items()):
-        found.setdefault(variant, dict.fromkeys(("ok", "failed", "refused", "left"), 0))[outcome] = n
+        found.setdefault(variant, dict.fromkeys(("ok", "failed", "away", "refused", "left"), 0))[outcome] = n
     return found
 
 
@@ -285,8 +255,6 @@ def _weaknesses(counts: Counts, splits: Mapping[int, Split], findings: list[Find
         said.append(f"{skipped:,} lines of the ledger were torn or foreign, and were skipped.")
     if repeated := counts.total("repeated"):
         said.append(f"{repeated:,} requests used an id that was used before; they take no part.")
-    if any(splits[epoch].rule == "sticky" for epoch in {key[0] for key in counts.rows} if epoch in splits):
-        said.append("Under a sticky split photos of one person go to one variant; their labels count as independent.")
     if any(finding.ok is None and "no record" in finding.detail for finding in findings):
         said.append("For some of the traffic no record says how it was split.")
     return said

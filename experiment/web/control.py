@@ -14,7 +14,7 @@ from experiment.service import Service
 from traffic.split import Rule, Shadow, Split, SplitError, make_split
 from variants import VARIANTS
 
-__all__ = ["routes"]
+__all__ = ["has_token", "routes"]
 
 _NAMES = [variant.name for variant in VARIANTS]
 _MOST = 50
@@ -83,11 +83,15 @@ async def change(request: Request, wanted: Wanted) -> dict[str, Any]:
     return entry.as_json()
 
 
+def has_token(request: Request, service: Service) -> bool:
+    """Whether a request comes with the operator's token."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and service.token.is_(token)
+
+
 def authorise(request: Request) -> None:
     """Raises 401 for a request without the operator's token."""
-    service: Service = request.app.state.service
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not service.token.is_(token):
+    if not has_token(request, request.app.state.service):
         raise HTTPException(
             HTTPStatus.UNAUTHORIZED,
             "Changes need the token that was made at the first start. abtest finds it beside the service; from "

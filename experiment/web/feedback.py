@@ -14,9 +14,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiment.record.labels import CHANGEABLE_S, LABELS, Given, TooLateError, give_label
-from experiment.record.ledger import REQUEST_ID, Line
+from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label
+from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
+from experiment.web.control import has_token
 from experiment.web.pages import message_page, thanks_page
 
 __all__ = ["Arrivals", "routes"]
@@ -27,6 +28,12 @@ _PATIENCE_S = 3.0
 _ANSWER_S = 8.0
 _MOST_WAITING = 256
 _MOST_BYTES = 4096
+
+_COUNTING = (Given.TAKEN, Given.SAME)
+_WHY_NOT = {
+    Given.AGAIN: "This photo has a label already; a photo counts once.",
+    Given.EXCESS: "You have given as many labels as count of one person. Thank you all the same.",
+}
 
 routes = APIRouter()
 
@@ -68,11 +75,10 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class _Said:
-    """Feedback as it came: ``label`` is None where one is taken back, which is a ``change``, too."""
+    """Feedback as it came."""
 
     request_id: str
-    label: str | None
-    change: bool
+    label: Label
 
 
 @routes.post("/feedback", status_code=HTTPStatus.CREATED)
@@ -87,12 +93,15 @@ async def feedback(request: Request) -> Response:
             raise
         return message_page(request, "That did not work", str(error.detail), error.status_code)
     if is_form:
-        return thanks_page(request, said.request_id, said.label)
-    facts = {"request_id": said.request_id, "true_label": said.label}
+        return thanks_page(request, said.request_id, said.label.label)
+    facts = {"request_id": said.request_id, "true_label": said.label.label, "counts": given in _COUNTING}
+    if given in _WHY_NOT:
+        facts["detail"] = _WHY_NOT[given]
     return JSONResponse(facts, HTTPStatus.OK if given is Given.SAME else HTTPStatus.CREATED)
 
 
 async def _read(request: Request, is_form: bool) -> _Said:
+    service: Service = request.app.state.service
     if is_form and request.headers.get("sec-fetch-site") == "cross-site":
         raise HTTPException(HTTPStatus.FORBIDDEN, "Feedback is given on this site's own pages.")
     body = b""
@@ -115,7 +124,14 @@ async def _read(request: Request, is_form: bool) -> _Said:
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, "request_id must be the X-Request-ID of the answer to a prediction."
         )
-    return _Said(request_id, None if takes_back else label, change)
+    # Whoever has the token speaks for as many people as he likes, and may say that they had seen no answer.
+    trusted = has_token(request, service)
+    if fields.get("blind") and not trusted:
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "Only who has the token may say that a label was given blind.")
+    source: Source = "blind" if fields.get("blind") else "seen"
+    person = request.headers.get("x-person", "")
+    labeller = person if not trusted and PERSON.fullmatch(person) else None
+    return _Said(request_id, Label(None if takes_back else label, source, labeller, change))
 
 
 async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
@@ -144,17 +160,14 @@ async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
         raise HTTPException(
             HTTPStatus.CONFLICT,
             "This prediction has another label already, which stands."
-            + ("" if said.change else f" Within {CHANGEABLE_S / 60:.0f} minutes it can be changed on the page."),
+            + ("" if said.label.change else f" Within {CHANGEABLE_S / 60:.0f} minutes it can be changed on the page."),
         )
     return given
 
 
 async def _attempt(service: Service, said: _Said, asked: float) -> Given:
-    until = asked + _ANSWER_S
     try:
-        return await asyncio.to_thread(
-            give_label, service.database, said.request_id, said.label, change=said.change, until=until
-        )
+        return await asyncio.to_thread(give_label, service.database, said.request_id, said.label, asked + _ANSWER_S)
     except (SQLAlchemyError, TooLateError):
         raise _busy("The database does not answer. Try again in a moment.") from None
 
