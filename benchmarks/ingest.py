@@ -18,7 +18,7 @@ from experiment.plan import read_plan
 from experiment.record.database import Database
 from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
-from experiment.record.labels import give_label
+from experiment.record.labels import Label, give_label
 from experiment.report.facts import make_report
 from local.parts import ROOT
 from traffic.split import make_split
@@ -74,7 +74,7 @@ def main() -> None:
         began = time.perf_counter()
         labelled = request_ids[:: max(1, predictions // _LABELS)]
         for request_id in labelled:
-            give_label(database, request_id, CLASSES[0])
+            give_label(database, request_id, Label(CLASSES[0], "blind"))
         print(f"a label: {(time.perf_counter() - began) / len(labelled) * 1000:.1f} ms")
         split = make_split("round_robin", {}, [variant.name for variant in VARIANTS])
         times = []

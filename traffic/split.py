@@ -31,8 +31,8 @@ class Shadow:
 class Split:
     """One division of the traffic: ``shares`` in percent, by variant, adding up to 100.
 
-    A ``pair`` shows either of two variants equally often while the other scores the same photo. ``random`` draws each
-    request by chance instead of strictly in turn. ``segments`` lay all users out by hash, from 0 to 100 percent, and
+    A ``pair`` shows either of two variants equally often, by chance, while the other scores the same photo. ``random``
+    draws each request by chance instead of strictly in turn. ``segments`` lay all users out by hash, from 0 to 100 percent, and
     say which stretch belongs to whom. Only a sticky split goes by them, but every later one keeps them, so that users
     come back to the variant they had.
     """
@@ -54,12 +54,12 @@ class Split:
         else:
             text = "round robin" if self.rule == "round_robin" else f"{self.rule} {shares}"
             text += f", {self.shadow.sample:g} % shadowed by {self.shadow.variant}" if self.shadow else ""
-        return text + (", at random" if self.random else "")
+        return text + (", at random" if self.random and self.rule != "pair" else "")
 
     @property
     def drawn_by(self) -> str:
         """What the ledger calls the way a request was assigned."""
-        return "random" if self.random else self.rule
+        return "random" if self.random and self.rule != "pair" else self.rule
 
     def shadow_of(self, variant: str) -> str:
         """The variant that scores what ``variant`` answers, unseen; empty where there is none."""
@@ -126,6 +126,7 @@ def make_split(
             raise SplitError("A pair has two variants.")
         shares = {name: 50.0 if name in shares else 0.0 for name in variants}
         shadow = Shadow(None, shadow.sample if shadow else 100)
+        random = True  # whoever can foresee turns can choose whose answer is shown of which photo
     else:
         total = sum(_hundredths(share, f"{name}'s share") for name, share in shares.items())
         if total != _HUNDREDTHS:

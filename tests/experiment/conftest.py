@@ -1,5 +1,6 @@
 """What the tests of the experiment share: synthetic ledgers, databases of both kinds, a service at work."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -51,19 +52,21 @@ def line(request_id: str, variant: str = "custom", by: str = "round_robin", **fi
         "status": 200,
         "predicted_class": "lemon",
         "probability": 0.9,
-        "image_sha256": "a" * 64,
+        "image_sha256": hashlib.sha256(request_id.encode()).hexdigest(),
         "upstream_time_s": 0.02,
         "upstream_addr": "127.0.0.1:8009",
     } | fields
     return json.dumps(entry, separators=(",", ":")) + "\n"
 
 
-def both(request_id: str, custom: str, vgg16: str, assigned: str = "custom", **fields: Any) -> str:
+def both(
+    request_id: str, custom: str, vgg16: str, assigned: str = "custom", by: str = "round_robin", **fields: Any
+) -> str:
     """The lines of a request that both variants scored; the shadow's comes first, as nginx writes it."""
     answers = {"custom": custom, "vgg16": vgg16}
     other = "vgg16" if assigned == "custom" else "custom"
     return line(request_id, other, "shadow", predicted_class=answers[other], **fields) + line(
-        request_id, assigned, predicted_class=answers[assigned], **fields
+        request_id, assigned, by, predicted_class=answers[assigned], **fields
     )
 
 
@@ -230,7 +233,14 @@ class At:
         return self.service._noted == self.service.changes.splits.in_force().epoch
 
     def give(self, request_id: str, label: str) -> int:
-        return self.client.post("/feedback", json={"request_id": request_id, "true_label": label}).status_code
+        """Gives a label as ``abtest replay`` does, whose folders were there before any answer."""
+        said = {"request_id": request_id, "true_label": label, "blind": True}
+        return self.client.post("/feedback", json=said, headers=self.operator).status_code
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """What whoever has the token sends."""
+        return {"Authorization": f"Bearer {(self.service.settings.data_dir / 'token').read_text().strip()}"}
 
     def force(self, rule: Any = "round_robin", shares: Any = None, action: Any = "split", reason: str = "") -> None:
         """Puts a split in force without any nginx."""

@@ -26,17 +26,27 @@ def lines(variant: str, count: int, outcome: Any = "ok", seconds: float = 0.05, 
 HEALTHY = lines("custom", 100)
 
 
+def now_and_then(variant: str, **fault: Any) -> list[Line]:
+    """Every third request goes wrong, not all for one cause."""
+    return [each for _ in range(40) for each in (*lines(variant, 2), *lines(variant, 1, **fault))]
+
+
+AWAY = lines("vgg16", 30, "away")
+
+
 @pytest.mark.parametrize(
     ("candidate", "states"),
     [
         (lines("vgg16", 100), ("ok", "ok")),
         (lines("vgg16", 5), ("too_little_traffic", "too_little_traffic")),
-        (lines("vgg16", 100) + lines("vgg16", 12, "failed"), ("breach", "ok")),
-        (lines("vgg16", 100) + lines("vgg16", 12, seconds=3), ("ok", "breach")),
-        (lines("vgg16", 100) + lines("vgg16", 12, "failed", kind="shadow"), ("breach", "ok")),
+        (now_and_then("vgg16", outcome="failed"), ("breach", "ok")),
+        (now_and_then("vgg16", seconds=3), ("ok", "breach")),
+        (now_and_then("vgg16", outcome="failed", kind="shadow"), ("breach", "ok")),
+        (lines("vgg16", 100) + AWAY + lines("vgg16", 100), ("ok", "ok")),
+        (now_and_then("vgg16", outcome="away"), ("breach", "ok")),
         (lines("vgg16", 100) + lines("vgg16", 50, "refused"), ("ok", "ok")),
         (lines("vgg16", 100) + lines("vgg16", 50, "left"), ("ok", "ok")),
-        (lines("vgg16", 100) + lines("vgg16", 50, "left", seconds=5), ("ok", "breach")),
+        (now_and_then("vgg16", outcome="left", seconds=5), ("ok", "breach")),
         (lines("vgg16", 100) + lines("vgg16", 50, "failed", kind="forced"), ("ok", "ok")),
     ],
 )
@@ -46,7 +56,19 @@ def test_what_counts_against_the_candidate(candidate: list[Line], states: tuple[
 
 def test_what_both_suffer_from_is_no_fault_of_the_candidate() -> None:
     failing = [*HEALTHY, *lines("vgg16", 100), *lines("custom", 20, "failed"), *lines("vgg16", 20, "failed")]
-    assert check(failing, PLAN)[0].state == "ok"
+    assert check(failing, PLAN)[0].state == "above"
+    assert "but no more than custom" in check(failing, PLAN)[0].sentence
+
+
+def test_where_both_scored_a_photo_that_is_slow_for_both_is_nobodys_fault() -> None:
+    both = [
+        line._replace(request_id=str(number))
+        for number in range(60)
+        for line in (*lines("custom", 1, seconds=5 * (number % 2)), *lines("vgg16", 1, seconds=5 * (number % 2)))
+    ]
+    assert check(both, PLAN)[1].state != "breach"
+    alone = [line._replace(seconds=0.05) if line.variant == "custom" else line for line in both]
+    assert check(alone, PLAN)[1].state == "breach"
 
 
 class Obedient(Gateways):
@@ -82,18 +104,18 @@ def put(changes: Changes, split: Split, action: Any = "split") -> None:
 
 
 def test_a_breach_sends_all_traffic_to_the_control_once(changes: Changes) -> None:
-    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    guard = guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed"))
     for _ in range(3):
         guard.watch(PLAN)
     assert [(entry.action, dict(entry.split.shares)) for entry in changes.splits.history()[1:]] == [
         ("guardrail", {"custom": 100.0, "vgg16": 0.0})
     ]
-    assert "vgg16 failed 30 of its last 30 requests" in guard.tripped
+    assert "vgg16 failed 40 of its last 120 requests" in guard.tripped
     assert guard.tripped == changes.splits.in_force().reason
 
 
 def test_it_stays_tripped_until_a_person_changes_the_split(changes: Changes) -> None:
-    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    guard = guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed"))
     guard.watch(PLAN)
     guard.watch(PLAN)
     assert guard.tripped
@@ -107,26 +129,26 @@ def test_it_stays_tripped_until_a_person_changes_the_split(changes: Changes) -> 
 
 def test_a_failing_shadow_is_taken_away_too(changes: Changes) -> None:
     put(changes, make_split("weighted", {"custom": 100}, NAMES, Shadow("vgg16", 100)))
-    guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed", kind="shadow")).watch(PLAN)
+    guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed", kind="shadow")).watch(PLAN)
     assert changes.splits.in_force().split.shadow is None
 
 
 def test_a_candidate_without_traffic_is_left_alone(changes: Changes) -> None:
     put(changes, make_split("weighted", {"custom": 100}, NAMES))
-    guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed")).watch(PLAN)
+    guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed")).watch(PLAN)
     assert changes.splits.in_force().action == "split"
 
 
 def test_it_does_not_undo_what_it_has_not_seen(changes: Changes) -> None:
-    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    guard = guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed"))
     seen = changes.splits.in_force()
     put(changes, make_split("weighted", {"vgg16": 100}, NAMES), "promote")
-    guard._act(seen, PLAN, "vgg16 failed")
+    guard._guard(seen, PLAN, "vgg16 failed")
     assert changes.splits.in_force().action == "promote"
 
 
 def test_where_nginx_does_not_answer_it_tries_again(changes: Changes, monkeypatch: pytest.MonkeyPatch) -> None:
-    guard = guard_over(changes, *HEALTHY, *lines("vgg16", 30, "failed"))
+    guard = guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed"))
     monkeypatch.setattr(changes.gateways, "away", True)
     guard.watch(PLAN)
     assert not guard.tripped
@@ -134,6 +156,30 @@ def test_where_nginx_does_not_answer_it_tries_again(changes: Changes, monkeypatc
     monkeypatch.setattr(changes.gateways, "away", False)
     guard.watch(PLAN)
     assert guard.tripped
+
+
+def test_a_variant_that_is_away_is_taken_out_and_brought_back(changes: Changes) -> None:
+    for variant in NAMES:
+        guard = guard_over(changes, *HEALTHY, *lines(variant, 30, "away"))
+        guard.watch(PLAN)
+        out = changes.splits.in_force()
+        assert (out.action, out.split.shares.get(variant, 0)) == ("outage", 0)
+        assert guard.outage == f"{variant} failed all of its last requests; the others answer until it is back"
+        guard.watch(PLAN, {variant: False})
+        assert changes.splits.in_force() == out
+        guard.watch(PLAN, {variant: True})
+        back = changes.splits.in_force()
+        assert (back.action, back.split.shares) == ("back", HALVES.shares)
+        assert not guard.outage
+
+
+def test_slow_photos_under_strict_turns_are_drawn_anew_before_anybody_is_blamed(changes: Changes) -> None:
+    slow = now_and_then("vgg16", seconds=3)
+    guard_over(changes, *HEALTHY, *slow).watch(PLAN)
+    redrawn = changes.splits.in_force()
+    assert (redrawn.action, redrawn.split.random, redrawn.split.rule) == ("redraw", True, "round_robin")
+    guard_over(changes, *HEALTHY, *slow).watch(PLAN)
+    assert changes.splits.in_force().action == "guardrail"
 
 
 def test_old_lines_say_nothing_of_now() -> None:

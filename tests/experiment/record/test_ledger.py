@@ -18,12 +18,13 @@ def test_a_line_says_who_was_asked_and_how_it_went() -> None:
     found = parse(
         line("abc", "vgg16", "weighted", ts=1000.25, epoch=7, upstream_time_s=0.5, gateway="g", run="1").encode()
     )
-    assert found == (1000.25, "abc", 7, "vgg16", "drawn", "ok", "lemon", 0.5, "g", "1")
+    assert found is not None
+    assert found[:10] == (1000.25, "abc", 7, "vgg16", "drawn", "ok", "lemon", 0.5, "g", "1")
 
 
 @pytest.mark.parametrize(
     ("status", "outcome"),
-    [(200, "ok"), (400, "refused"), (413, "refused"), (499, "left"), (500, "failed"), (502, "failed"), (504, "failed")],
+    [(200, "ok"), (400, "refused"), (413, "refused"), (499, "left"), (500, "failed"), (502, "away"), (504, "away")],
 )
 def test_a_status_is_the_variants_fault_the_clients_or_nobodys(status: int, outcome: str) -> None:
     found = parse(changed(status=status))

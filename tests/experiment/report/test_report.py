@@ -8,10 +8,11 @@ import pytest
 
 from experiment.control.decisions import note_weights
 from experiment.record.database import Database
-from experiment.record.labels import give_label
+from experiment.record.experiments import Experiments
+from experiment.record.labels import Label, give_label
 from experiment.report.checks import check_split
 from experiment.report.evidence import Counts
-from experiment.report.facts import figures
+from experiment.report.facts import figures, make_report
 from tests.experiment.conftest import PLAN, Ledger, begin, both, line, report_of, take_in
 from traffic.split import Split, make_split
 
@@ -30,14 +31,14 @@ def paired(database: Database, ledger: Ledger, cells: dict[tuple[bool, bool], in
         *(both(str(n), answers[c], answers[v], NAMES[n % 2]) for n, (c, v) in enumerate(kinds)),
     )
     for number in range(len(kinds)):
-        give_label(database, str(number), "lemon")
+        give_label(database, str(number), Label("lemon", "blind"))
     return report_of(database)
 
 
 def test_the_better_one_wins(sqlite: Database, ledger: Ledger) -> None:
     report = paired(sqlite, ledger, {(True, True): 80, (False, True): 36, (True, False): 9, (False, False): 5})
     verdict = report["verdict"]
-    assert verdict["headline"] == "vgg16 is better"
+    assert verdict["headline"].startswith("vgg16 is better: +20.8 points (95 %: +")
     assert "vgg16 answered 36 photos right that custom got wrong, and custom 9 the other way round" in " ".join(
         verdict["reasons"]
     )
@@ -49,7 +50,7 @@ def test_the_better_one_wins(sqlite: Database, ledger: Ledger) -> None:
 
 def test_the_worse_candidate_loses_and_the_class_is_named(sqlite: Database, ledger: Ledger) -> None:
     report = paired(sqlite, ledger, {(True, True): 80, (True, False): 40})
-    assert report["verdict"]["headline"] == "custom is better"
+    assert report["verdict"]["headline"].startswith("custom is better: +33.3 points (95 %: +")
     assert report["classes"]["lemon"]["worse"] is True
 
 
@@ -63,7 +64,7 @@ def test_no_labels_no_verdict(sqlite: Database, ledger: Ledger) -> None:
 def test_two_equal_ones_keep_going(sqlite: Database, ledger: Ledger) -> None:
     report = paired(sqlite, ledger, {(True, True): 90, (False, True): 8, (True, False): 8})
     assert report["verdict"]["outcome"] == "keep_going"
-    assert report["verdict"]["next"]["command"] == "abtest replay DIR --label-from-folder"
+    assert report["verdict"]["next"]["command"] == "abtest split --pair"
 
 
 def test_equivalent_ones_are_told_apart_by_speed(sqlite: Database, ledger: Ledger) -> None:
@@ -75,7 +76,7 @@ def test_equivalent_ones_are_told_apart_by_speed(sqlite: Database, ledger: Ledge
     ]
     take_in(sqlite, ledger, *lines)
     for number in range(110):
-        give_label(sqlite, str(number), "lemon")
+        give_label(sqlite, str(number), Label("lemon", "blind"))
     verdict = report_of(sqlite)["verdict"]
     assert (verdict["outcome"], verdict["variant"]) == ("equivalent", "custom")
     assert "custom is the faster" in " ".join(verdict["reasons"])
@@ -90,12 +91,46 @@ def test_assignments_off_the_split_invalidate(sqlite: Database, ledger: Ledger) 
     assert report["verdict"]["next"]["command"] == "abtest status"
 
 
-def test_labels_off_the_answers_invalidate(sqlite: Database, ledger: Ledger) -> None:
+PAIR = make_split("pair", dict.fromkeys(NAMES, 50), NAMES)
+
+
+def seen(database: Database, ledger: Ledger, labelled: Callable[[int, bool], bool], by: str = "pair") -> dict[str, Any]:
+    """Pairs of which people label those that ``labelled`` says, by their number and whether what they saw is right."""
+    begin(database)
+    answers = [("apple", "lemon") if n % 10 == 3 else ("lemon", "lemon") for n in range(600)]
+    take_in(database, ledger, *(both(str(n), *answers[n], NAMES[n // 2 % 2], by=by) for n in range(600)))
+    for n in range(600):
+        if labelled(n, answers[n][n // 2 % 2] == "lemon"):
+            give_label(database, str(n), Label("lemon"))
+    with database.read() as connection:
+        known = Experiments.load(connection)
+        return make_report(connection, known.latest, known, {1: PAIR}, PAIR)
+
+
+def test_seen_labels_of_pairs_say_who_is_ahead(sqlite: Database, ledger: Ledger) -> None:
+    report = seen(sqlite, ledger, lambda n, right: not right or n % 5 == 3)
+    assert report["verdict"]["headline"].startswith("vgg16 is better")
+    assert "of people who saw either variant's answer, drawn at random, decide" in report["verdict"]["counted"]
+
+
+def test_labels_that_depend_on_who_answered_are_left_out(sqlite: Database, ledger: Ledger) -> None:
+    report = seen(sqlite, ledger, lambda n, _: bool(n // 2 % 2))
+    assert report["verdict"]["labels"] == 0
+    assert report["verdict"]["outcome"] == "keep_going"
+    assert "Left out: 300 labels" in report["verdict"]["counted"]
+    assert "people labelled 0.0 % (0 of 240) where custom was shown" in " ".join(
+        check["detail"] for check in report["checks"]
+    )
+
+
+def test_seen_labels_of_single_answers_in_turn_are_left_out(sqlite: Database, ledger: Ledger) -> None:
     begin(sqlite)
     take_in(sqlite, ledger, *(line(str(number), NAMES[number % 2]) for number in range(400)))
-    for number in range(0, 120, 2):
-        give_label(sqlite, str(number), "lemon")
-    assert "labels per variant" in report_of(sqlite)["verdict"]["reasons"][0]
+    for number in range(200):
+        give_label(sqlite, str(number), Label("lemon"))
+    verdict = report_of(sqlite)["verdict"]
+    assert (verdict["labels"], verdict["outcome"]) == (0, "keep_going")
+    assert "photos went to the variants in turn, not at random (abtest split --pair)" in verdict["counted"]
 
 
 def test_other_weights_invalidate(sqlite: Database, ledger: Ledger) -> None:
@@ -141,9 +176,9 @@ def test_who_has_all_traffic_needs_no_promotion(
     assert report_under(sqlite, split)["verdict"]["next"]["command"] == command
 
 
-def test_where_only_one_is_asked_a_shadow_is_proposed(
+def test_where_only_one_is_asked_a_pair_is_proposed(
     sqlite: Database, report_under: Callable[[Database, Split], Any]
 ) -> None:
     begin(sqlite)
     report = report_under(sqlite, make_split("weighted", {"custom": 100}, NAMES))
-    assert report["verdict"]["next"]["command"] == "abtest split --shadow vgg16"
+    assert report["verdict"]["next"]["command"] == "abtest split --pair"

@@ -25,8 +25,7 @@ from experiment.statistics import (
     verdict,
     why_left_out,
 )
-
-from .draws import ALPHA, at_most
+from tests.experiment.statistics.draws import ALPHA, at_most
 
 RUNS = 300
 ONLY_CANDIDATE, ONLY_CONTROL, BOTH, ALIKE_WRONG, UNLIKE_WRONG = range(5)

@@ -5,8 +5,7 @@ import pytest
 
 from experiment.statistics import Arms, Evidence, Pairs, Tally, decisions, difference, log_e
 from experiment.statistics.difference import contradictory
-
-from .draws import ALPHA, NEEDED, apart, at_most, draw_arms, draw_pairs
+from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most, draw_arms, draw_pairs
 
 
 def test_difference_is_where_the_e_value_reaches_the_threshold() -> None:

@@ -19,8 +19,7 @@ from experiment.statistics import (
     probability_better,
     probability_better_paired,
 )
-
-from .draws import ALPHA, at_most
+from tests.experiment.statistics.draws import ALPHA, at_most
 
 
 @pytest.mark.parametrize(("right", "total"), [(0, 12), (12, 12), (3, 12), (170, 200), (1, 500)])

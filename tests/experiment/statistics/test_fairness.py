@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from experiment.statistics import check_draws, check_labels, check_pair_labels, check_turns
-
-from .draws import ALPHA, NEEDED, at_most
+from tests.experiment.statistics.draws import ALPHA, NEEDED, at_most
 
 
 def take_turns(weights: Sequence[int], turns: int) -> NDArray[np.int64]:

@@ -18,8 +18,7 @@ from experiment.statistics import (
     mcnemar_log_e,
 )
 from experiment.statistics.forecast import LEVEL
-
-from .draws import ALPHA, NEEDED, apart, at_most
+from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most
 
 
 def test_labels_needed_is_borne_out_by_the_expected_path() -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from experiment.statistics import Tally, fails_altogether, guardrail, guardrail_pairs
-
-from .draws import at_most
+from tests.experiment.statistics.draws import at_most
 
 RISES = np.array([0.03, 0.06, 0.12, 0.25, 0.5, 0.95])
 

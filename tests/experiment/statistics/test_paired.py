@@ -8,8 +8,7 @@ from scipy import integrate, stats
 
 from experiment.statistics import Evidence, Pairs, log_e, mcnemar_log_e, mcnemar_p
 from experiment.statistics.paired import PRIOR
-
-from .draws import ALPHA, NEEDED, at_most, draw_pairs
+from tests.experiment.statistics.draws import ALPHA, NEEDED, at_most, draw_pairs
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (36, 9), (9, 36), (60, 75)])

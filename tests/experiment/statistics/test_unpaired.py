@@ -8,8 +8,7 @@ from scipy import special
 
 from experiment.statistics import Arms, Evidence, Tally, difference, log_e
 from experiment.statistics.unpaired import TUNED_FOR
-
-from .draws import ALPHA, NEEDED, apart, at_most, draw_arms
+from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most, draw_arms
 
 
 def test_unpaired_difference_is_the_published_boundary() -> None:

@@ -19,8 +19,7 @@ from experiment.statistics import (
     messages,
     verdict,
 )
-
-from .draws import NEEDED, draw_pairs
+from tests.experiment.statistics.draws import NEEDED, draw_pairs
 
 COMPARISON = Comparison("custom", "vgg16")
 

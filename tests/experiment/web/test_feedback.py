@@ -1,5 +1,6 @@
 """What people say a photo really showed."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ def test_a_label_is_taken_once_and_the_first_stands(at_work: At) -> None:
     at_work.ledger.write(line("a"))
     answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
     assert answer.status_code == 201
-    assert answer.json() == {"request_id": "a", "true_label": "lemon"}
+    assert answer.json() == {"request_id": "a", "true_label": "lemon", "counts": True}
     assert at_work.give("a", "apple") == 409
     assert at_work.report()["confusion"] == {"custom": {"lemon": {"lemon": 1}}}
 
@@ -150,9 +151,9 @@ def test_a_label_may_be_changed_or_taken_back_for_ten_minutes(at_work: At, monke
     assert 'name="change"' in page.text
     form = {"request_id": "a", "change": "1"}
     assert "Noted: apple" in at_work.client.post("/feedback", data=form | {"true_label": "apple"}).text
-    assert at_work.report()["accuracy"]["custom"]["right"] == 1
+    assert at_work.report()["labels"]["given"] == 1
     assert "Taken back" in at_work.client.post("/feedback", data=form | {"true_label": ""}).text
-    assert at_work.report()["accuracy"]["custom"]["total"] == 0
+    assert at_work.report()["labels"]["given"] == 0
     assert at_work.give("a", "apple") == 201
     later = time.time() + 601
     monkeypatch.setattr("experiment.record.labels.time.time", lambda: later)
@@ -168,3 +169,29 @@ def test_what_was_answered_503_is_not_stored_later(at_work: At, monkeypatch: pyt
     assert at_work.report()["labels"]["given"] == 0
     monkeypatch.undo()
     assert at_work.give("a", "lemon") == 201
+
+
+def test_a_photo_counts_once_and_a_person_a_stated_number_of_times(at_work: At) -> None:
+    at_work.ledger.write(line("a"), line("b", image_sha256=hashlib.sha256(b"a").hexdigest()))
+    assert at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"}).json()["counts"]
+    again = at_work.client.post("/feedback", json={"request_id": "b", "true_label": "lemon"})
+    assert (again.status_code, again.json()["counts"]) == (201, False)
+    assert "a photo counts once" in again.json()["detail"]
+    assert at_work.report()["labels"]["again"] == 1
+
+    at_work.ledger.write(*(line(f"r{number}") for number in range(22)))
+    counted = [
+        at_work.client.post(
+            "/feedback", json={"request_id": f"r{number}", "true_label": "lemon"}, headers={"X-Person": "0123456789"}
+        ).json()["counts"]
+        for number in range(22)
+    ]
+    assert counted == [True] * 20 + [False] * 2
+    assert "2 by people who had given 20, the most that count" in at_work.report()["verdict"]["counted"]
+
+
+def test_only_who_has_the_token_says_that_a_label_is_blind(at_work: At) -> None:
+    at_work.ledger.write(line("a"))
+    said = {"request_id": "a", "true_label": "lemon", "blind": True}
+    assert at_work.client.post("/feedback", json=said).status_code == 401
+    assert at_work.client.post("/feedback", json=said, headers=at_work.operator).status_code == 201
