@@ -114,15 +114,23 @@ def verdict(
         reason = messages.contradiction(story, bool(evidence.seen.labels > 0))
         return replace(found, outcome=Outcome.INVALID, reasons=(reason,), ahead=0)
     if decision:
-        return _decided(comparison, found, decision, story, seconds)
+        low, high = (found.low, found.high) if decision > 0 else (-found.high, -found.low)
+        seen = not sized and bool(evidence.seen.labels > 0)
+        gain = messages.gain(found.estimate if decision > 0 else -found.estimate, low, high, alpha, seen)
+        return _decided(comparison, found, decision, (story, gain), seconds)
     return _goes_on(comparison, evidence, found, story) if enough else found
 
 
 def _decided(
-    comparison: Comparison, found: Verdict, decision: int, story: str, seconds: tuple[float, float] | None
+    comparison: Comparison,
+    found: Verdict,
+    decision: int,
+    words: tuple[str, str],
+    seconds: tuple[float, float] | None,
 ) -> Verdict:
+    """`words`: what the labels tell, and what the better variant gains."""
     control, candidate = comparison.control, comparison.candidate
-    gain = messages.gain(found.estimate, found.low, found.high, comparison.alpha)
+    story, gain = words
     if decision == 3:
         why = messages.not_worth(candidate, control, gain, comparison.worth, found.low > 0)
         return replace(found, outcome=Outcome.NOT_WORTH, variant=control, reasons=(why,))
@@ -132,8 +140,6 @@ def _decided(
             quicker = candidate if seconds[1] < seconds[0] else control
             why += messages.faster(quicker, seconds)
         return replace(found, outcome=Outcome.EQUIVALENT, variant=quicker, reasons=(why,))
-    if decision < 0:
-        gain = messages.gain(-found.estimate, -found.high, -found.low, comparison.alpha)
     variant = candidate if decision > 0 else control
     return replace(found, outcome=Outcome.BETTER, variant=variant, reasons=(story,), gain=gain)
 
