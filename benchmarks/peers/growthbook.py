@@ -20,7 +20,7 @@ def stop(counts: np.ndarray) -> int:
         if min(k0, k1, n0 - k0, n1 - k1) == 0:
             continue
         test = SequentialTwoSidedTTest(ProportionStatistic(n=n0, sum=k0), ProportionStatistic(n=n1, sum=k1), CONFIG)
-        if test.compute_result().p_value < ALPHA:
+        if test.p_value < ALPHA:
             return look
     return -1
 

@@ -27,7 +27,7 @@ __all__ = [
     "which_labels",
 ]
 
-ONE_SHOWN = "people saw an answer, and it was not drawn 50 : 50 which variant's (abtest split --pair)"
+ONE_SHOWN = "people saw an answer, and whose was not drawn at random, 50 : 50 (abtest split --pair)"
 IN_TURN = "people saw an answer, and photos went to the variants in turn, not at random (abtest split --pair)"
 UNLIKE_LABELLED = "people saw an answer, and label some answers more often than others for reasons of their own"
 IN_ORDER = "the photos were sent in their folder's order, so that classes came one after the other"

@@ -167,6 +167,18 @@ def test_a_client_that_alternates_easy_and_hard_photos() -> None:
     assert at_most(claimed(at_random, 1, -1), ALPHA)
 
 
+def test_pairs_shown_in_turn_to_a_client_that_alternates_easy_and_hard_photos() -> None:
+    rng = np.random.default_rng(12)
+    easy = np.tile(np.arange(12_000) % 2 == 0, (RUNS, 1))
+    kind = np.where(easy, photos(rng, (0.02, 0.02, 0.93, 0.02, 0.01), 12_000), photos(rng, EQUAL, 12_000))
+    in_turn, at_random = (
+        Evidence(seen_pairs=pairs(*labelled(rng, kind, shown, COMPLAINERS)))
+        for shown in (easy, rng.random(easy.shape) < 0.5)
+    )
+    assert claimed(in_turn, 1, -1).mean() > 0.5
+    assert at_most(claimed(at_random, 1, -1), ALPHA)
+
+
 def test_complainers_do_not_bend_splits_drawn_at_random() -> None:
     rng = np.random.default_rng(7)
     right, candidate = rng.random((RUNS, 12_000)) < 0.85, rng.random((RUNS, 12_000)) < 0.5
