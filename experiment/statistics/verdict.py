@@ -79,12 +79,14 @@ def verdict(
 
     `evidence` is of one look. `problems` are the reasons of failed checks: any makes the comparison invalid. `seconds`
     are typical times of control and candidate, of which the faster is kept if they are equivalent (the control, without
-    them). Nothing is decided below `comparison.minimum_labels`.
+    them). Nothing is decided below `comparison.minimum_labels`, nor how far they are apart below as many blind ones.
     """
     alpha, margin, worth = comparison.alpha, comparison.margin, comparison.worth
-    labels = int(evidence.labels)
-    enough = labels >= comparison.minimum_labels
-    decision = int(decisions(evidence, alpha, margin, worth)) if enough else 0
+    labels, least = int(evidence.labels), comparison.minimum_labels
+    enough, how_far = labels >= least, int(evidence.blind.labels) >= least
+    decision = int(decisions(evidence, alpha, margin if how_far else 0, worth)) if enough else 0
+    if worth > 0 and decision > 0 and not how_far:
+        decision = 0
     everything = difference(evidence, alpha)
     # What blind labels alone decide is shown with their interval.
     sized = decision in {2, 3} or (decision == 1 and worth > 0)
@@ -93,7 +95,7 @@ def verdict(
     found = Verdict(
         Outcome.KEEP_GOING,
         None,
-        (messages.too_few(labels, comparison.minimum_labels),),
+        (messages.too_few(labels, least),),
         log_e_value,
         1 / alpha,
         float(interval.estimate),

@@ -144,6 +144,9 @@ def test_ten_labels_from_the_label_page_are_ten_labels() -> None:
     found = verdict(Comparison("custom", "vgg16", margin=0.2), Evidence(of_disputed(Pairs(5, 4, 1), 40, 360)))
     assert (found.outcome, found.labels) == (Outcome.KEEP_GOING, 10)
     assert found.reasons == ("10 labels, 100 at the least",)
+    with_seen = Evidence(of_disputed(Pairs(5, 4, 1), 40, 360), seen_pairs=Pairs(50, 50, 100))
+    assert verdict(Comparison("custom", "vgg16", margin=0.2), with_seen).outcome is Outcome.KEEP_GOING
+    assert verdict(Comparison("custom", "vgg16", margin=0.01, worth=0.5), with_seen).outcome is Outcome.KEEP_GOING
 
 
 def test_a_photo_that_comes_again_counts_once() -> None:
