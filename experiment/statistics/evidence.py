@@ -177,9 +177,10 @@ def why_left_out(*, blind: bool, paired: bool, evenly: bool, checked: bool = Tru
     """Why labels of one kind may not decide, in words; empty where they may.
 
     `blind`: nobody had seen an answer. `paired`: both variants scored the request. `evenly`: which answer was shown
-    was drawn 50 : 50 (of pairs), or the split was drawn at random rather than in turn (of others). `checked`: the
-    check of how often answers are labelled holds (`check_pair_labels`, `check_labels`). `in_order`: a folder sent in
-    its own order, so that its classes come one after the other.
+    was drawn at random, 50 : 50 (of pairs), or the split was (of others). Turns are not enough for either: a client
+    that alternates easy and hard photos would show one variant's answers to all the hard ones. `checked`: the check of
+    how often answers are labelled holds (`check_pair_labels`, `check_labels`). `in_order`: a folder sent in its own
+    order, so that its classes come one after the other.
 
     Blind labels of photos in random order always count. For seen ones the argument is symmetry: let people label with
     probability r what they see right and w what they see wrong. A photo that only the candidate gets right is labelled

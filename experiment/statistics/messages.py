@@ -27,7 +27,7 @@ __all__ = [
     "which_labels",
 ]
 
-ONE_SHOWN = "people saw an answer, and it was not drawn 50 : 50 which variant's (abtest split --pair)"
+ONE_SHOWN = "people saw an answer, and whose was not drawn at random, 50 : 50 (abtest split --pair)"
 IN_TURN = "people saw an answer, and photos went to the variants in turn, not at random (abtest split --pair)"
 UNLIKE_LABELLED = "people saw an answer, and label some answers more often than others for reasons of their own"
 IN_ORDER = "the photos were sent in their folder's order, so that classes came one after the other"
@@ -54,12 +54,16 @@ def _labels(count: int) -> str:
 
 def points(difference: float) -> str:
     """A difference in accuracy in points, with its sign."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
+    return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
 
 
-def gain(estimate: float, low: float, high: float, alpha: float) -> str:
-    """A difference and its interval: "+13.3 points (95 %: +1.6 to +24.4)"."""
-    return f"{points(estimate)} points ({100 * (1 - alpha):g} %: {points(low)} to {points(high)})"
+def gain(estimate: float, low: float, high: float, alpha: float, seen: bool = False) -> str:
+    """A difference and its interval: "+13.3 points (95 %: +1.6 to +24.4)".
+
+    `seen`: labels of people who saw an answer are among them, so that it holds for the labelled photos, not for all.
+    """
+    found = f"{points(estimate)} points ({100 * (1 - alpha):g} %: {points(low)} to {points(high)})"
+    return f"{found} among labelled photos" if seen else found
 
 
 def headline(outcome: str, variant: str | None, found: str = "", latched: str = "") -> str:

@@ -79,12 +79,14 @@ def verdict(
 
     `evidence` is of one look. `problems` are the reasons of failed checks: any makes the comparison invalid. `seconds`
     are typical times of control and candidate, of which the faster is kept if they are equivalent (the control, without
-    them). Nothing is decided below `comparison.minimum_labels`.
+    them). Nothing is decided below `comparison.minimum_labels`, nor how far they are apart below as many blind ones.
     """
     alpha, margin, worth = comparison.alpha, comparison.margin, comparison.worth
-    labels = int(evidence.labels)
-    enough = labels >= comparison.minimum_labels
-    decision = int(decisions(evidence, alpha, margin, worth)) if enough else 0
+    labels, least = int(evidence.labels), comparison.minimum_labels
+    enough, how_far = labels >= least, int(evidence.blind.labels) >= least
+    decision = int(decisions(evidence, alpha, margin if how_far else 0, worth)) if enough else 0
+    if worth > 0 and decision > 0 and not how_far:
+        decision = 0
     everything = difference(evidence, alpha)
     # What blind labels alone decide is shown with their interval.
     sized = decision in {2, 3} or (decision == 1 and worth > 0)
@@ -93,7 +95,7 @@ def verdict(
     found = Verdict(
         Outcome.KEEP_GOING,
         None,
-        (messages.too_few(labels, comparison.minimum_labels),),
+        (messages.too_few(labels, least),),
         log_e_value,
         1 / alpha,
         float(interval.estimate),
@@ -114,15 +116,23 @@ def verdict(
         reason = messages.contradiction(story, bool(evidence.seen.labels > 0))
         return replace(found, outcome=Outcome.INVALID, reasons=(reason,), ahead=0)
     if decision:
-        return _decided(comparison, found, decision, story, seconds)
+        low, high = (found.low, found.high) if decision > 0 else (-found.high, -found.low)
+        seen = not sized and bool(evidence.seen.labels > 0)
+        gain = messages.gain(found.estimate if decision > 0 else -found.estimate, low, high, alpha, seen)
+        return _decided(comparison, found, decision, (story, gain), seconds)
     return _goes_on(comparison, evidence, found, story) if enough else found
 
 
 def _decided(
-    comparison: Comparison, found: Verdict, decision: int, story: str, seconds: tuple[float, float] | None
+    comparison: Comparison,
+    found: Verdict,
+    decision: int,
+    words: tuple[str, str],
+    seconds: tuple[float, float] | None,
 ) -> Verdict:
+    """`words`: what the labels tell, and what the better variant gains."""
     control, candidate = comparison.control, comparison.candidate
-    gain = messages.gain(found.estimate, found.low, found.high, comparison.alpha)
+    story, gain = words
     if decision == 3:
         why = messages.not_worth(candidate, control, gain, comparison.worth, found.low > 0)
         return replace(found, outcome=Outcome.NOT_WORTH, variant=control, reasons=(why,))
@@ -132,8 +142,6 @@ def _decided(
             quicker = candidate if seconds[1] < seconds[0] else control
             why += messages.faster(quicker, seconds)
         return replace(found, outcome=Outcome.EQUIVALENT, variant=quicker, reasons=(why,))
-    if decision < 0:
-        gain = messages.gain(-found.estimate, -found.high, -found.low, comparison.alpha)
     variant = candidate if decision > 0 else control
     return replace(found, outcome=Outcome.BETTER, variant=variant, reasons=(story,), gain=gain)
 

@@ -143,6 +143,9 @@ def test_ten_labels_from_the_label_page_are_ten_labels() -> None:
     found = verdict(Comparison("custom", "vgg16", margin=0.2), Evidence(of_disputed(Pairs(5, 4, 1), 40, 360)))
     assert (found.outcome, found.labels) == (Outcome.KEEP_GOING, 10)
     assert found.reasons == ("10 labels, 100 at the least",)
+    with_seen = Evidence(of_disputed(Pairs(5, 4, 1), 40, 360), seen_pairs=Pairs(50, 50, 100))
+    assert verdict(Comparison("custom", "vgg16", margin=0.2), with_seen).outcome is Outcome.KEEP_GOING
+    assert verdict(Comparison("custom", "vgg16", margin=0.01, worth=0.5), with_seen).outcome is Outcome.KEEP_GOING
 
 
 def test_a_photo_that_comes_again_counts_once() -> None:
@@ -163,6 +166,18 @@ def test_a_client_that_alternates_easy_and_hard_photos() -> None:
     assert verdict(COMPARISON, Evidence(left_out=(LeftOut(reason, 4000),))).outcome is Outcome.KEEP_GOING
     assert not why_left_out(blind=False, paired=False, evenly=True)
     at_random = Evidence(seen_arms=(arms(right, rng.random(easy.shape) < 0.5),))
+    assert at_most(claimed(at_random, 1, -1), ALPHA)
+
+
+def test_pairs_shown_in_turn_to_a_client_that_alternates_easy_and_hard_photos() -> None:
+    rng = np.random.default_rng(12)
+    easy = np.tile(np.arange(12_000) % 2 == 0, (RUNS, 1))
+    kind = np.where(easy, photos(rng, (0.02, 0.02, 0.93, 0.02, 0.01), 12_000), photos(rng, EQUAL, 12_000))
+    in_turn, at_random = (
+        Evidence(seen_pairs=pairs(*labelled(rng, kind, shown, COMPLAINERS)))
+        for shown in (easy, rng.random(easy.shape) < 0.5)
+    )
+    assert claimed(in_turn, 1, -1).mean() > 0.5
     assert at_most(claimed(at_random, 1, -1), ALPHA)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiment.statistics import Arms, Evidence, Pairs, Tally, decisions, difference, log_e
+from experiment.statistics import Arms, Evidence, Pairs, Tally, decisions, difference, log_e, of_disputed
 from experiment.statistics.difference import contradictory
 from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most, draw_arms, draw_pairs
 
@@ -98,3 +98,13 @@ def test_labels_that_exclude_each_other() -> None:
     assert not contradictory(Evidence(blind, seen_pairs=Pairs(15, 10, 40)), ALPHA)
     # Those who complain make a difference look greater; that is no contradiction.
     assert not contradictory(Evidence(Pairs(100, 60, 3000), seen_pairs=Pairs(300, 60, 300)), ALPHA)
+
+
+@pytest.mark.parametrize("rates", [(0.075, 0.045, 0.02), (0.02, 0.0, 0.01), (0.3, 0.1, 0.1)])
+def test_labels_of_disputed_photos_cover_the_truth_at_every_label(rates: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(25)
+    disputed = rng.binomial(5000, sum(rates), size=(400, 1))
+    draw = rng.random((400, 300)) * sum(rates)
+    b, c = (draw < rates[0]).cumsum(axis=1), ((draw >= rates[0]) & (draw < sum(rates[:2]))).cumsum(axis=1)
+    pairs = of_disputed(Pairs(b, c, np.arange(1, 301) - b - c), disputed, 5000 - disputed)
+    assert at_most((log_e(Evidence(pairs), rates[0] - rates[1]) >= NEEDED).any(axis=1), ALPHA)

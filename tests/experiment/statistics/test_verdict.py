@@ -159,6 +159,13 @@ def test_the_headline_says_by_how_much() -> None:
     )
 
 
+def test_how_far_labels_of_people_who_saw_an_answer_say_is_said_of_those_labels_only() -> None:
+    found = verdict(COMPARISON, Evidence(seen_pairs=Pairs(36, 9, 255)))
+    assert (found.outcome, found.variant) == (Outcome.BETTER, "vgg16")
+    assert found.gain.endswith(") among labelled photos")
+    assert messages.points(-0.0001) == "+0.0"
+
+
 def test_no_words_contradict_the_verdict_where_the_split_changed() -> None:
     arms = (Arms(Tally(3240, 3600), Tally(372, 400)), Arms(Tally(80, 400), Tally(2360, 3600)))
     found = verdict(COMPARISON, Evidence(arms=arms))
