@@ -19,6 +19,7 @@ from experiment.control.splits import Splits
 from experiment.control.tokens import Token
 from experiment.plan import PlanError, PlanFile
 from experiment.record.database import Database
+from experiment.record.disputed import disputed
 from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
 from experiment.record.ledger import Line, highest_epoch
@@ -75,6 +76,11 @@ class Service:
         self._watcher = threading.Thread(target=self._watch, name="watch")
 
     def start(self) -> None:
+        photos = self.settings.keep_images
+        if photos:
+            log.info("Photos are kept in %s, small, for labelling at /experiment/label.", photos)
+        else:
+            log.info("No photos are kept; with KEEP_IMAGES=yes those in dispute can be labelled, which takes least.")
         self._take_up()
         if self.changes.splits.latest():
             self.changes.bring_up_to_date()
@@ -137,7 +143,9 @@ class Service:
         if wanted is None:
             return None
         splits = {entry.epoch: entry.split for entry in self.changes.splits.history()}
-        return make_report(connection, wanted, known, splits, self.changes.splits.in_force().split)
+        photos = self.settings.keep_images
+        waiting = len(disputed(connection, photos)) if photos and wanted is known.latest else 0
+        return make_report(connection, wanted, known, splits, self.changes.splits.in_force().split, waiting)
 
     # What is looked at every second
 

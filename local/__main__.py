@@ -64,6 +64,11 @@ def main() -> int:
     # which root starts as nobody, may look.
     run = tempfile.mkdtemp(prefix="ab-")
     place = Place(listen=str(port), run=run, folder=ROOT / ".run", experiment_port=experiment_port)
+    if os.environ.get("KEEP_IMAGES"):
+        # Any word turns it on; a path says where, too.
+        kept = Path(os.environ["KEEP_IMAGES"])
+        os.environ["KEEP_IMAGES"] = str(kept if kept.is_absolute() else place.folder / "images")
+        Path(os.environ["KEEP_IMAGES"]).mkdir(parents=True, exist_ok=True)
     lay_out(place)
     address = place.folder / "url"
     address.write_text(place.url + "\n")  # where abtest looks

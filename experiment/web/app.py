@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.service import Service
-from experiment.web import control, disputed, feedback, gateways
+from experiment.web import control, feedback, gateways, label_page
 from experiment.web.pages import STATIC, message_page, render_page
 
 __all__ = ["create_app"]
@@ -71,6 +71,6 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(title="A/B experiment", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.service = service
     app.mount("/experiment/static", StaticFiles(directory=STATIC), name="static")
-    for router in (pages, feedback.routes, disputed.routes, control.routes, gateways.routes):
+    for router in (pages, feedback.routes, label_page.routes, control.routes, gateways.routes):
         app.include_router(router)
     return app

@@ -7,11 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import FileResponse, RedirectResponse
-from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiment.record.database import requests
-from experiment.record.experiments import Experiments
+from experiment.record.disputed import disputed
 from experiment.record.labels import LABELS, Label, give_label
 from experiment.record.ledger import REQUEST_ID
 from experiment.service import Service
@@ -19,28 +17,7 @@ from experiment.web.pages import message_page, render_page
 
 __all__ = ["routes"]
 
-_MOST = 5000
-
 routes = APIRouter(prefix="/experiment/label")
-
-
-def _disputed(connection: Connection, photos: Path) -> list[str]:
-    """Requests of the experiment that runs whose photo is there, has no label, and divides the two variants."""
-    known = Experiments.load(connection)
-    there = {path.stem for path in photos.glob("[!.]*.jpg")}
-    chosen = (
-        select(requests.c.request_id)
-        .where(
-            requests.c.disagree,
-            requests.c.label.is_(None),
-            requests.c.experiment == known.latest.id,
-            requests.c.shadow.in_([known.latest.plan.control, known.latest.plan.candidate]),
-            requests.c.assigned.in_([known.latest.plan.control, known.latest.plan.candidate]),
-        )
-        .order_by(requests.c.ts.desc())
-        .limit(_MOST)
-    )
-    return [request_id for request_id in connection.execute(chosen).scalars() if request_id in there]
 
 
 @routes.get("")
@@ -54,13 +31,13 @@ def label(request: Request) -> Response:
         )
     try:
         with service.database.read() as connection:
-            disputed = _disputed(connection, photos)
+            waiting = disputed(connection, photos)
     except SQLAlchemyError:
         return message_page(request, "One moment", "The database does not answer. Try again in a moment.", 503)
-    if not disputed:
+    if not waiting:
         return message_page(request, "Nothing to label", "The variants agree on every photo that has no label yet.")
-    shown = random.choice(disputed)  # noqa: S311  (no secret)
-    return render_page(request, "label.html", {"request_id": shown, "left": len(disputed), "labels": LABELS})
+    shown = random.choice(waiting)  # noqa: S311  (no secret)
+    return render_page(request, "label.html", {"request_id": shown, "left": len(waiting), "labels": LABELS})
 
 
 @routes.post("")
