@@ -69,6 +69,7 @@ class Service:
         self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
         self._well: dict[str, bool] = {}
+        self._looked = 0.0
         self._noted = -1
         self._cache: dict[int, tuple[float, dict[str, Any]]] = {}
         self._cache_lock = threading.Lock()
@@ -155,7 +156,9 @@ class Service:
         while not self._stopped.wait(_WATCH_S if rounds else 0):
             try:
                 # First, for it is the one that must be quick.
-                self.guard.watch(self.plan, self._well)
+                # What was seen before a variant was taken out says nothing of whether it is back.
+                seen_since = self._looked > self.changes.splits.in_force().ts
+                self.guard.watch(self.plan, self._well if seen_since else {})
                 self.changes.settle()
                 self._reread_plan()
                 self._note_changes()
@@ -213,11 +216,13 @@ class Service:
         self._noted = in_force
 
     def _note_weights(self) -> None:
+        looked = time.time()
         try:
             states = requests.get(f"{self.settings.abtest_url}/healthz", timeout=2).json()["variants"]
         except (ValueError, KeyError, requests.RequestException):
             return  # nginx is away; it says so itself
         hung = {variant for gateway in self.changes.gateways.present() for variant in gateway.hung}
+        self._looked = looked
         self._well = {name: state["ready"] and name not in hung for name, state in states.items()}
         running = {name: state["weights"] for name, state in states.items() if "weights" in state}
         if running == self._running:

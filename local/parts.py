@@ -52,6 +52,7 @@ class Place:
             "CONF_DIR": f"{self.run}/conf",
             "RUN_DIR": self.run,
             "STATE_DIR": str(self.folder / "gateway"),
+            "SPOOL_DIR": f"{self.run}/body",
             "LEDGER_DIR": str(self.ledger),
             "LISTEN": self.listen,
             "WORKERS": self.workers,

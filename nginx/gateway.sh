@@ -10,6 +10,7 @@ set -u
 : "${CONF_DIR:=/etc/nginx}" "${STATE_DIR:=/gateway}" "${LEDGER_DIR:=/ledger}" "${RUN_DIR:=/run/nginx}"
 : "${NGINX_COMMAND:=nginx}" "${LISTEN:=80}" "${WORKERS:=auto}" "${OWN_PORTS:=}" "${LOG:=short}"
 : "${EXPERIMENT_URL:=http://experiment:8010}" "${HOSTS:=names}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
+: "${SPOOL_DIR:=$STATE_DIR/body}"
 # A variant that is silent for so many seconds hangs.
 : "${ANSWER_S:=3}"
 : "${FIRST_WAIT_S:=15}" "${LEDGER_BYTES:=67108864}" "${LEDGER_FILES:=20}" "${LEDGER_FREE_MB:=64}"
@@ -36,7 +37,7 @@ s/@host:\([^@]*\)@/\1/g' ;;
         -e "$([ -n "$resolver" ] && echo 's/^@dns@//' || echo '/^@dns@/d')" \
         -e "$([ -n "$OWN_PORTS" ] && echo 's/^@own@//' || echo '/^@own@/d')" \
         -e "s|@resolve@|${resolver:+ resolve}|g; s|@resolver@|$resolver|g; s|@workers@|$WORKERS|g; s|@listen@|$LISTEN|g" \
-        -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
+        -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@spool@|$SPOOL_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
         -e "s|@answer@|$ANSWER_S|g; s|@patience@|$((2 * ANSWER_S + 2))|g" \
         -e "s|@experiment@|${EXPERIMENT_URL#http://}|g; s|@gateway@|$GATEWAY|g; s|@born@|$(cat "$RUN_DIR/born")|g" "$1"
 }
@@ -58,7 +59,7 @@ hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/he
 }
 
 first() {
-    mkdir -p "$STATE_DIR/body" "$LEDGER_DIR" || exit 1
+    mkdir -p "$STATE_DIR" "$SPOOL_DIR" "$LEDGER_DIR" || exit 1
     # What a gateway that was killed left behind.
     rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.*
     date +%s >"$RUN_DIR/born"

@@ -1,5 +1,6 @@
 """Who answers which request, on a real nginx of four workers over both real variants."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -125,11 +126,24 @@ def test_a_browser_gets_a_cookie_and_keeps_its_variant(running: System, photo: b
         assert len({answer.headers["X-Variant"] for answer in answers}) == 1
 
 
-def test_no_cookie_where_users_do_not_matter(running: System, photo: bytes) -> None:
+def test_a_page_has_a_cookie_and_a_program_none_where_users_do_not_matter(running: System, photo: bytes) -> None:
     _change(running, "round_robin", {})
-
-    assert "Set-Cookie" not in requests.get(running.url, timeout=10).headers
     assert "Set-Cookie" not in running.predict(photo).headers
+    cookie = requests.get(running.url, timeout=10).headers["Set-Cookie"]
+    assert re.fullmatch(r"uid=[0-9a-f]{32}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", cookie)
+
+
+def test_the_ledger_knows_people_apart_and_names_nobody(running: System, photo: bytes) -> None:
+    def person(**headers: str) -> str | None:
+        answer = running.predict(photo, **headers)
+        found: str | None = running.ledger_of(answer.headers["X-Request-ID"])[0]["person"]
+        return found
+
+    anna, again, bert = (person(**{"X-User-ID": name}) for name in ("anna", "anna", "bert"))
+    assert anna == again != bert
+    assert re.fullmatch("[0-9]{10}", anna or "")
+    assert person() is None
+    assert person(**{"X-Person": "0123456789"}) is None
 
 
 def test_a_shadow_scores_the_same_request_and_the_client_never_knows(running: System, photo: bytes) -> None:
