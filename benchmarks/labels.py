@@ -216,7 +216,8 @@ def _obrien_fleming() -> Method:
         most = int(np.ceil(_INFLATION * planned_z(control, candidate, 0.9)))
         looks = np.rint(np.linspace(0, most, _LOOKS + 1)[1:]).astype(np.int64)
         scores = abs(z_scores(arms(control, candidate, looks, 20 * RUNS)))
-        return said(first(scores > _OBRIEN_FLEMING * np.sqrt(most / looks), looks))
+        # It ends with the last look, decided or not.
+        return said(np.minimum(first(scores > _OBRIEN_FLEMING * np.sqrt(most / looks), looks), most))
 
     def errors() -> float:
         looks = at_looks(ERROR_LABELS, every=True)
