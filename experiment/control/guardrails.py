@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiment import statistics
-from experiment.control.changes import Changes
+from experiment.control.changes import Changes, UndecidedError
 from experiment.control.recent import Recent
 from experiment.control.splits import Entry
 from experiment.plan import Plan
@@ -104,7 +104,7 @@ class Guard:
 
         try:
             self._changes.make(ACTION, entry.epoch, safe, "the guardrail", reason)
-        except SplitError as error:
+        except (SplitError, UndecidedError) as error:
             log.warning("The guardrail could not act, and tries again: %s", error)
             return
         self.tripped = reason
