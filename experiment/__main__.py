@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from pydantic import ValidationError
@@ -15,6 +17,19 @@ from experiment.web.app import create_app
 
 # nginx keeps idle connections for 60 s; were this side the first to close one, a request could meet a closed door.
 _KEEP_ALIVE_S = 75
+_GRACE_S = 1
+
+
+class _Server(uvicorn.Server):
+    """Ends within 2 s, though gateways and changes may be waiting."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.leave()
+        super().handle_exit(sig, frame)
 
 
 def main() -> None:
@@ -30,7 +45,7 @@ def main() -> None:
         sys.exit(str(error))
     except SQLAlchemyError as error:
         sys.exit(f"The database cannot be opened: {str(error).splitlines()[0]}")
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(service),
         host=settings.host,
         port=settings.experiment_port,
@@ -38,8 +53,13 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=_GRACE_S,
     )
+    server = _Server(config, service)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(3)
 
 
 if __name__ == "__main__":

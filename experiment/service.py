@@ -61,10 +61,11 @@ class Service:
         self.database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'experiment.db'}")
         self.recent = Recent()
         self.listeners: list[Callable[[Sequence[Line]], None]] = [self.recent.add]
-        self.follower = Follower(settings.ledger_dir, self.database, self._seen)
+        gateways = Gateways()
+        self.follower = Follower(settings.ledger_dir, self.database, self._seen, gateways.written)
         splits = Splits(self.database, [variant.name for variant in VARIANTS])
         splits.take_over(settings.state_dir)
-        self.changes = Changes(splits, Gateways())
+        self.changes = Changes(splits, gateways)
         self.changes.seen = highest_epoch(settings.ledger_dir)
         self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
@@ -88,9 +89,13 @@ class Service:
         self.follower.start()
         self._watcher.start()
 
-    def stop(self) -> None:
+    def leave(self) -> None:
+        """Sends away who waits, so that an end need not wait for them; from any thread, also in a signal's handler."""
         self._stopped.set()
-        self.changes.gateways.wake()
+        self.changes.gateways.close()
+
+    def stop(self) -> None:
+        self.leave()
         self.follower.stop()
         self._watcher.join()
         self.database.close()

@@ -95,8 +95,9 @@ def commands(place: Place, variants: Sequence[Variant] = VARIANTS) -> dict[str, 
     }
     started["experiment"] = ([sys.executable, "-m", "experiment"], follow)
     started["gateway"] = (["sh", _GATEWAY, "keep"], place.gateway)
-    # What nginx starts with is put in place by the same script, before nginx reads it.
-    serve = f'sh "{_GATEWAY}" first && exec "{NGINX}" -c "{place.run}/nginx.conf" -g "daemon off;"'
+    # What nginx starts with is put in place by the same script, before nginx reads it. It prints nothing itself, and
+    # workers that outlive it must not keep its end from being seen.
+    serve = f'sh "{_GATEWAY}" first && exec "{NGINX}" -c "{place.run}/nginx.conf" -g "daemon off;" >/dev/null'
     started["nginx"] = (["sh", "-c", serve], place.gateway)
     return started
 

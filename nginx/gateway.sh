@@ -14,7 +14,8 @@ set -u
 # A variant that is silent for so many seconds hangs.
 : "${ANSWER_S:=3}"
 : "${FIRST_WAIT_S:=15}" "${LEDGER_BYTES:=67108864}" "${LEDGER_FILES:=20}" "${LEDGER_FREE_MB:=64}"
-PEOPLE_BYTES=4194304
+# What is kept in memory, in a container: lines for people, and errors.
+LOG_BYTES=4194304
 ROUTES=$STATE_DIR/routes.in
 
 say() { echo "gateway: $*" >>"$RUN_DIR/error.log"; }
@@ -55,14 +56,16 @@ fault() {
 hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/heard and says the status
     path=$1
     shift
-    curl -sS -o "$RUN_DIR/heard" -w '%{http_code}' "$@" "$EXPERIMENT_URL/gateway/$path" 2>/dev/null
+    curl -sS -o "$RUN_DIR/heard" -D "$RUN_DIR/heard.headers" -w '%{http_code}' "$@" "$EXPERIMENT_URL/gateway/$path" \
+        2>/dev/null
 }
 
 first() {
     mkdir -p "$STATE_DIR" "$SPOOL_DIR" "$LEDGER_DIR" || exit 1
+    [ ! -f "$RUN_DIR/born" ] || count_lines
     # What a gateway that was killed left behind.
-    rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.*
-    date +%s >"$RUN_DIR/born"
+    rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.* "$STATE_DIR"/written.*
+    new_run
     echo '{"low":false}' >"$RUN_DIR/ledger.json"
     : >"$RUN_DIR/people.log"
     [ -f "$RUN_DIR/error.log" ] || : >"$RUN_DIR/error.log"
@@ -89,6 +92,14 @@ first() {
     why=$(fault "$CONF_DIR/routes.in")
     [ -z "$why" ] || { echo "$why" >&2; exit 1; }
     mv "$RUN_DIR/next.conf" "$RUN_DIR/routes.conf"
+}
+
+# A run is a start of nginx, by the time of it; two within a second are two runs.
+new_run() {
+    run=$(date +%s)
+    before=$(cat "$RUN_DIR/born" 2>/dev/null)
+    [ "$run" -gt "${before:-0}" ] || run=$((before + 1))
+    echo "$run" >"$RUN_DIR/born"
 }
 
 # Keeps what was heard as the last good one.
@@ -134,10 +145,14 @@ take_over() {
 
 follow() {
     watch $$ &
-    watcher=$!
+    helpers=$!
+    feel $$ &
+    helpers="$helpers $!"
     show $$ &
-    shower=$!
-    trap 'kill $watcher $shower 2>/dev/null; exit 0' TERM INT
+    helpers="$helpers $!"
+    asking=
+    # shellcheck disable=SC2086
+    trap 'kill $helpers $asking 2>/dev/null; exit 0' TERM INT
     until [ -n "$(in_force)" ]; do sleep 0.1; done
     # Killed in mid-change, this script may have left nginx with another split than it keeps.
     [ -f "$ROUTES" ] && [ "$(in_force)" != "$(epoch_of "$ROUTES")" ] && {
@@ -149,12 +164,19 @@ follow() {
         [ ! -f "$ROUTES" ] || served=$ROUTES
         hung=$(cd "$RUN_DIR" && ls hung-* 2>/dev/null | sed 's/^hung-//' | tr '\n' ',')
         query="gateway=$GATEWAY&epoch=$(epoch_of "$served")&have=$(sum "$served")&wait=5"
-        query="$query&run=$(cat "$RUN_DIR/born")&hung=$hung"
+        query="$query&run=$(cat "$RUN_DIR/born")&hung=$hung&written=$(tr ' \n' ':,' <"$STATE_DIR/written" 2>/dev/null)"
         grep -q '"low":true' "$RUN_DIR/ledger.json" && query="$query&low=1"
         # In the background, since a trap waits for what runs in the foreground.
         hear "split?$query" --max-time 10 >"$RUN_DIR/status" &
-        wait $!
-        case $(cat "$RUN_DIR/status") in
+        asking=$!
+        wait $asking
+        asking=
+        status=$(cat "$RUN_DIR/status")
+        # The newest file of the ledger that was read to its end, and so all before it.
+        case $status in
+            20?) sed -n 's/^x-ledger-read: \(ledger-[A-Za-z0-9.-]*\).*$/\1/p' "$RUN_DIR/heard.headers" >"$RUN_DIR/read" ;;
+        esac
+        case $status in
             200) take_over ;;
             204) ;;
             409) # The record does not know this epoch: it is newer than the database, which was lost or put back.
@@ -171,14 +193,18 @@ sum() { { sha256sum "$1" 2>/dev/null || shasum -a 256 "$1"; } | cut -c 1-16; }
 
 # Every second, while process $1 lives: what must not wait for the service.
 watch() {
+    # Killed while it rotated, this script left one file under both names.
+    last=$LEDGER_DIR/$(rotated | sort | tail -n 1)
+    # shellcheck disable=SC3013  (dash has it, and so have bash and busybox)
+    [ ! -f "$last" ] || [ ! "$LEDGER_DIR/ledger.jsonl" -ef "$last" ] || rm -f "$LEDGER_DIR/ledger.jsonl"
     rounds=0
     while kill -0 "$1" 2>/dev/null; do
         # Deleted, or this script was killed while it rotated: nginx still writes to the file of before.
         [ -f "$LEDGER_DIR/ledger.jsonl" ] || reopen
-        probe
         if [ $((rounds % 5)) -eq 0 ]; then
-            count_people
-            [ -z "$(find "$LEDGER_DIR/ledger.jsonl" -size "+${LEDGER_BYTES}c" 2>/dev/null)" ] || rotate
+            bound_logs
+            count_lines
+            larger "$LEDGER_DIR/ledger.jsonl" "$LEDGER_BYTES" && rotate
             make_room
         fi
         rounds=$((rounds + 1))
@@ -186,26 +212,31 @@ watch() {
     done
 }
 
+larger() { [ -n "$(find "$1" -size "+${2}c" 2>/dev/null)" ]; }
+
 reopen() { kill -USR1 "$(cat "$RUN_DIR/nginx.pid" 2>/dev/null)" 2>/dev/null; }
 
-# Named by sequence: clocks go back. "s" sorts these after the dates that files were named by before.
+# Named by sequence: clocks go back. "s" sorts these after the dates that files were named by before. No number comes
+# twice, though its file be gone: the service may still be saying that it has read it.
 rotate() {
-    last=$(ls "$LEDGER_DIR" | sed -n 's/^ledger-s0*\([0-9]*\)\.jsonl$/\1/p' | sort -n | tail -n 1)
+    last=$({ ls "$LEDGER_DIR"; cat "$STATE_DIR/rotated"; } 2>/dev/null |
+        sed -n 's/^ledger-s0*\([0-9]*\)\.jsonl$/\1/p' | sort -n | tail -n 1)
+    name=$(printf 'ledger-s%09d.jsonl' $((${last:-0} + 1)))
+    echo "$name" >"$STATE_DIR/rotated"
     # A link fails where the name is taken, so that no file is ever overwritten.
-    ln "$LEDGER_DIR/ledger.jsonl" "$LEDGER_DIR/$(printf 'ledger-s%09d.jsonl' $((${last:-0} + 1)))" || return
+    ln "$LEDGER_DIR/ledger.jsonl" "$LEDGER_DIR/$name" || return
     rm -f "$LEDGER_DIR/ledger.jsonl"
     reopen
     rotated | sort -r | tail -n "+$LEDGER_FILES" | while read -r old; do rm -f "$LEDGER_DIR/$old"; done
 }
 
-rotated() { ls "$LEDGER_DIR" | grep '^ledger-'; }
+rotated() { ls "$LEDGER_DIR" | grep '^ledger-.*\.jsonl$'; }
 
 # Below the margin, gives up the oldest files that were read, and says so where that is not enough.
 make_room() {
     if scarce; then
         [ ! -s "$LEDGER_DIR/ledger.jsonl" ] || [ -n "$(rotated)" ] || rotate
-        # The follower names the newest file of which nothing is left to read.
-        read_to=$(cat "$LEDGER_DIR/read" 2>/dev/null)
+        read_to=$(cat "$RUN_DIR/read" 2>/dev/null)
         rotated | sort | while read -r old; do
             scarce && [ -n "$read_to" ] && ! [ "$old" \> "$read_to" ] || break
             rm -f "$LEDGER_DIR/$old"
@@ -221,44 +252,66 @@ free_mb() { df -Pk "$LEDGER_DIR" | awk 'NR == 2 {print int($4 / 1024)}'; }
 
 scarce() { [ "$(free_mb)" -lt "$LEDGER_FREE_MB" ]; }
 
-# How many lines nginx has written, for the service to compare with those it read.
-count_people() {
+bound_logs() {
+    larger "$RUN_DIR/error.log" $LOG_BYTES && mv "$RUN_DIR/error.log" "$RUN_DIR/error.old" && reopen
     counted=$(cat "$RUN_DIR/people.total" 2>/dev/null) || counted='0 0'
-    file=$((${counted% *} + 1)) total=${counted#* }
-    if [ ! -f "$RUN_DIR/people.$file" ] && [ -n "$(find "$RUN_DIR/people.log" -size "+${PEOPLE_BYTES}c")" ]; then
+    file=$((${counted% *} + 1))
+    [ -f "$RUN_DIR/people.$file" ] || {
+        larger "$RUN_DIR/people.log" $LOG_BYTES || return 0
         mv "$RUN_DIR/people.log" "$RUN_DIR/people.$file"
         reopen
+        # Its last lines come from requests that end just now.
         sleep 1
-    fi
-    if [ -f "$RUN_DIR/people.$file" ]; then
-        total=$((total + $(wc -l <"$RUN_DIR/people.$file")))
-        echo "$file $total" >"$RUN_DIR/people.new"
-        mv "$RUN_DIR/people.new" "$RUN_DIR/people.total"
-        rm -f "$RUN_DIR/people.$file"
-    fi
-    lines=$((total + $(wc -l <"$RUN_DIR/people.log" 2>/dev/null || echo 0)))
-    # On a full volume the last word stands until there is room.
-    echo "$GATEWAY $(cat "$RUN_DIR/born") $lines" >"$LEDGER_DIR/written.new" 2>/dev/null &&
-        mv "$LEDGER_DIR/written.new" "$LEDGER_DIR/written"
+    }
+    # The total first: killed in between, this script finds a number that is counted already, and goes on with the next.
+    echo "$file $((${counted#* } + $(wc -l <"$RUN_DIR/people.$file")))" >"$RUN_DIR/people.new"
+    mv "$RUN_DIR/people.new" "$RUN_DIR/people.total"
+    rm -f "$RUN_DIR/people.$file"
 }
 
-# A variant hangs that is silent three times in a row. One that refuses a connection is down, which costs no time.
+# How many lines nginx has written in this run and in those before it, for the service to compare with what it read. Not
+# beside the ledger: a volume that is full takes no file.
+count_lines() {
+    counted=$(cat "$RUN_DIR/people.total" 2>/dev/null) || counted='0 0'
+    lines=$((${counted#* } + $(cat "$RUN_DIR/people.log" "$RUN_DIR/people.$((${counted% *} + 1))" 2>/dev/null | wc -l)))
+    run=$(cat "$RUN_DIR/born")
+    # While nginx starts anew its files are gone, but what was counted stays true.
+    known=$(sed -n "s/^$run //p" "$STATE_DIR/written" 2>/dev/null)
+    [ "$lines" -ge "${known:-0}" ] || lines=$known
+    { grep -v "^$run " "$STATE_DIR/written" 2>/dev/null | tail -n 19; echo "$run $lines"; } >"$STATE_DIR/written.$$" &&
+        mv "$STATE_DIR/written.$$" "$STATE_DIR/written"
+}
+
+# While process $1 lives: which variants give no sign of life.
+feel() {
+    while kill -0 "$1" 2>/dev/null; do
+        probe
+        sleep 1
+    done
+}
+
+# A variant hangs that is silent twice in a row. One that refuses a connection is down, which costs no time.
 probe() {
     [ -S "$RUN_DIR/gateway.sock" ] || return 0
     names=$(sed -n 's/^upstream replicas_\(.*\) {$/\1/p' "$RUN_DIR/routes.conf")
-    # shellcheck disable=SC2086,SC2046  (names have no spaces)
-    curl -s --parallel --max-time 2 --unix-socket "$RUN_DIR/gateway.sock" -w '%{url_effective} %{http_code}\n' \
+    # shellcheck disable=SC2046,SC2086  (names have no spaces)
+    curl -s --parallel --max-time $((ANSWER_S + 2)) --unix-socket "$RUN_DIR/gateway.sock" \
+        -w '%{url_effective} %{http_code}\n' \
         $(for name in $names; do echo "-o /dev/null http://nginx/livez/$name"; done) 2>/dev/null |
         while read -r url status; do
             name=${url##*/}
-            if [ "$status" != 504 ]; then
-                rm -f "$RUN_DIR/silent-$name"
-                [ ! -f "$RUN_DIR/hung-$name" ] || { rm -f "$RUN_DIR/hung-$name"; say "$name answers again."; }
-            else
-                echo silent >>"$RUN_DIR/silent-$name"
-                [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 3 ] || [ -f "$RUN_DIR/hung-$name" ] ||
-                    { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
-            fi
+            case $status in
+                000) ;; # nginx itself said nothing
+                504)
+                    echo silent >>"$RUN_DIR/silent-$name"
+                    [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 2 ] || [ -f "$RUN_DIR/hung-$name" ] ||
+                        { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
+                    ;;
+                *)
+                    rm -f "$RUN_DIR/silent-$name"
+                    [ ! -f "$RUN_DIR/hung-$name" ] || { rm -f "$RUN_DIR/hung-$name"; say "$name answers again."; }
+                    ;;
+            esac
         done
 }
 

@@ -12,13 +12,17 @@ from experiment.control.splits import Action, Entry, Splits, StaleError
 from traffic.render import UNRECORDED, render_routes
 from traffic.split import Split, SplitError
 
-__all__ = ["Changes", "Offer"]
+__all__ = ["Changes", "Offer", "UndecidedError"]
 
 log = logging.getLogger("experiment")
 
 _ANSWER_S = 20.0
 _APPEAR_S = 12.0
 _LOOK_S = 0.25
+
+
+class UndecidedError(Exception):
+    """A change of which nobody can say yet how it ends; the message is a sentence."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,16 @@ class Changes:
     ) -> Entry:
         """Asks for a change and waits until it is in force; returns its entry.
 
-        Raises ``SplitError`` where it is refused, or no gateway takes it over: then what was in force is again.
+        Raises ``SplitError`` where it is refused, or no gateway takes it over: then what was in force is again. Raises
+        ``UndecidedError`` where this service ends meanwhile; its next start sees to the rest.
         """
         entry: Entry | None = self.splits.ask(action, against, make, asked_by, reason, self._highest())
         self._offer_latest()
         while entry and entry.standing == "asked":
+            if self.gateways.closed:
+                raise UndecidedError(
+                    f"The service is being stopped. `abtest status` will say what became of epoch {entry.epoch}."
+                )
             self.gateways.wait(_LOOK_S)
             self.settle()
             entry = self.splits.get(entry.epoch)

@@ -17,14 +17,16 @@ _SEEN_S = 8.0
 class Gateway:
     """One gateway as it last spoke: the ``epoch`` it serves, and the hash of what it was given for that (``have``).
 
-    A ``run`` begins with each start of nginx. ``hung`` are the variants that give it no sign of life; ``low`` says that
-    its ledger runs out of room. ``refused`` maps epochs to what nginx said.
+    A ``run`` begins with each start of nginx; ``written`` are the lines that its ledger was given, by run. ``hung`` are
+    the variants that give it no sign of life; ``low`` says that its ledger runs out of room. ``refused`` maps epochs to
+    what nginx said.
     """
 
     name: str
     epoch: int = 0
     have: str = ""
     run: str = ""
+    written: dict[str, int] = field(default_factory=dict)
     hung: tuple[str, ...] = ()
     low: bool = False
     seen: float = 0.0
@@ -39,6 +41,8 @@ class Gateways:
         self._known: dict[str, Gateway] = {}
         self._changed = threading.Condition()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self.closed = False
+        """Whether this service ends: nobody waits any more."""
 
     def seen(self, name: str, **said: object) -> Gateway:
         """Notes what a gateway says of itself; a new ``run`` of it has refused nothing yet."""
@@ -68,6 +72,16 @@ class Gateways:
     def highest_epoch(self) -> int:
         with self._changed:
             return max((gateway.epoch for gateway in self._known.values()), default=0)
+
+    def written(self) -> dict[tuple[str, str], int]:
+        """How many lines each gateway wrote in each run, as far as it has told."""
+        with self._changed:
+            return {(name, run): n for name, known in self._known.items() for run, n in known.written.items()}
+
+    def close(self) -> None:
+        """Sends everybody away who waits."""
+        self.closed = True
+        self.wake()
 
     def wait(self, timeout: float) -> None:
         """Until a gateway speaks, or ``timeout`` seconds."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from experiment import statistics
-from experiment.control.changes import Changes
+from experiment.control.changes import Changes, UndecidedError
 from experiment.control.recent import Recent
 from experiment.control.splits import Action, Entry
 from experiment.plan import Plan
@@ -194,7 +194,7 @@ class Guard:
         """Whether the change is in force; where somebody was quicker, the next look decides anew."""
         try:
             self._changes.make(action, entry.epoch, lambda _: (split, restores), _BY, reason)
-        except SplitError as error:
+        except (SplitError, UndecidedError) as error:
             log.warning("The guardrail could not act, and tries again: %s", error)
             return False
         return True

@@ -3,18 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.database import Database, files
 from experiment.record.experiments import Experiments
-from experiment.record.intake import count_event, note_logged, take_in
-from experiment.record.ledger import CURRENT, LedgerFile, Line, ledger_files, parse, written
+from experiment.record.intake import count_event, note_written, take_in
+from experiment.record.ledger import CURRENT, LedgerFile, Line, ledger_files, parse
 
 __all__ = ["Follower"]
 
@@ -23,28 +22,26 @@ log = logging.getLogger("experiment")
 _POLL_S = 0.25
 _RETRY_S = 1.0
 _HURRY_S = 0.02
-# So long after an experiment began, lines of before it have all been read.
-_SETTLED_S = 10.0
 
 
 @dataclass
 class _Known:
-    """A file as last looked at: its name, up to where it is in the database, and how long it was."""
+    """A file as last looked at: its name, and how long it was. All whole lines of that length are in the database."""
 
     name: str
-    position: int
     size: int | None = None
 
     @property
-    def complete(self) -> bool:
-        """Whether nothing of it is missing, if it is gone."""
-        return self.name != CURRENT and (self.size is None or self.size <= self.position)
+    def rotated(self) -> bool:
+        """Whether nothing more will be written to it."""
+        return PurePosixPath(self.name).name != CURRENT
 
 
 class Follower:
     """Takes the ledger in ``folder`` into ``database``, in a thread of its own between ``start`` and ``stop``.
 
-    ``seen`` is told of every block of lines once they are committed.
+    ``seen`` is told of every block of lines once they are committed. ``written`` says how many lines were written by
+    now, as far as gateways have told, by gateway and run.
     """
 
     def __init__(
@@ -52,14 +49,18 @@ class Follower:
         folder: Path,
         database: Database,
         seen: Callable[[Sequence[Line]], None] = lambda _: None,
+        written: Callable[[], Mapping[tuple[str, str], int]] = dict,
     ) -> None:
         self._folder = folder
         self._database = database
         self._seen = seen
+        self._written = written
         self._known: dict[str, _Known] | None = None
         self._missing: set[str] = set()
-        self._logged: tuple[str, str, int] | None = None
-        self._told_read = ""
+        self._noted: dict[tuple[str, str], int] = {}
+        self._read_to: dict[str, str] = {}
+        # By experiment, when the first line was read after it began, on the monotonic clock.
+        self._first_read: dict[int, float] = {}
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower")
@@ -81,11 +82,11 @@ class Follower:
     def catch_up(self) -> None:
         """Takes in all that is in the ledger now. Raises ``SQLAlchemyError`` or ``OSError``; then again is safe."""
         began = time.monotonic()
-        logged = written(self._folder)
+        written = dict(self._written())
         if self._known is None:
             with self._database.read() as connection:
                 rows = connection.execute(select(files).where(~files.c.gone))
-                self._known = {row.identity: _Known(row.name, row.position) for row in rows}
+                self._known = {row.identity: _Known(row.name) for row in rows}
         present = set()
         for file in ledger_files(self._folder):
             present.add(file.identity)
@@ -97,9 +98,13 @@ class Follower:
                 self._known[file.identity].size = size
         if not self._stopped.is_set():
             self._note_missing(self._known, present)
-            self._note_logged(logged)
-            self._tell_read(self._known)
+            self._note_written(written)
+            self._note_read(self._known)
             self.caught_up = began
+
+    def read_to(self, gateway: str) -> str:
+        """The newest rotated file of ``gateway``, which like all before it was read; empty where there is none."""
+        return self._read_to.get(gateway, self._read_to.get(".", ""))
 
     def _run(self) -> None:
         troubled = False
@@ -134,7 +139,7 @@ class Follower:
             parsed = [parse(line) for line in raw]
             lines = [line for line in parsed if line is not None]
             take_in(self._database, connection, lines, known)
-            if early := _early(lines, known):
+            if early := self._early(lines, known):
                 count_event(self._database, connection, known, "early", early)
             if len(lines) < len(raw):
                 count_event(self._database, connection, known, "skipped", len(raw) - len(lines))
@@ -146,34 +151,37 @@ class Follower:
                 connection.execute(insert(files).values(identity=file.identity, **values))
             elif (row.name, row.position, row.gone) != (file.name, end, False):
                 connection.execute(update(files).where(files.c.identity == file.identity).values(values))
-        self._known[file.identity] = _Known(file.name, end)
+        self._known[file.identity] = _Known(file.name)
         if lines:
             self._seen(lines)
         return bool(raw)
 
-    def _note_logged(self, logged: tuple[str, str, int] | None) -> None:
-        """Notes what the gateway said it had written before this pass, which has read all there was of it."""
-        if logged is None or logged == self._logged:
+    def _early(self, lines: Sequence[Line], known: Experiments) -> int:
+        """How many lines bear a time before the experiment and were written in it: some clock was put back."""
+        if not lines or not len(known):
+            return 0
+        latest = known.latest
+        # What was there when the experiment began has been read by a pass that began after it.
+        first = self._first_read.setdefault(latest.id, time.monotonic())
+        if self.caught_up <= first and time.time() >= latest.started:
+            return 0
+        return sum(line.ts < latest.started for line in lines)
+
+    def _note_written(self, written: dict[tuple[str, str], int]) -> None:
+        """Notes what gateways said they had written before this pass, which has read all there was of it."""
+        if written == self._noted:
             return
         with self._database.write() as connection:
-            note_logged(self._database, connection, Experiments.load(connection), *logged)
-        self._logged = logged
+            known = Experiments.load(connection)
+            for (gateway, run), lines in written.items():
+                if self._noted.get((gateway, run)) != lines:
+                    note_written(self._database, connection, known, gateway, run, lines)
+        self._noted = written
 
-    def _tell_read(self, known: dict[str, _Known]) -> None:
-        """Names, for the gateway, the newest rotated file up to which nothing is left to read."""
-        newest = ""
-        for file in sorted(known.values(), key=lambda file: file.name):
-            if file.name == CURRENT:
-                continue
-            if not file.complete:
-                break
-            newest = file.name
-        if newest and newest != self._told_read:
-            with suppress(OSError):  # without it, files go by their number alone
-                new = self._folder / "read.new"
-                new.write_text(newest)
-                new.replace(self._folder / "read")
-                self._told_read = newest
+    def _note_read(self, known: dict[str, _Known]) -> None:
+        """Of each folder, the newest of its rotated files, all of which have been read by now."""
+        rotated = sorted(PurePosixPath(file.name) for file in known.values() if file.rotated)
+        self._read_to = {str(path.parent): path.name for path in rotated}
 
     def _note_missing(self, known: dict[str, _Known], present: set[str]) -> None:
         """Writes off files that are gone, and counts a gap where something of them was not read."""
@@ -183,14 +191,7 @@ class Follower:
             file = known.pop(identity)
             with self._database.write() as connection:
                 connection.execute(update(files).where(files.c.identity == identity).values(gone=True))
-                if not file.complete:
-                    log.warning("%s is gone, and not all of it was read; lines are lost.", file.name)
+                if not file.rotated:
+                    log.warning("%s was deleted; lines may be lost.", file.name)
                     count_event(self._database, connection, Experiments.load(connection), "gap")
         self._missing = missing
-
-
-def _early(lines: Sequence[Line], known: Experiments) -> int:
-    """How many lines are older than the experiment, though it has run for a while: by a clock that was put back."""
-    if not len(known) or time.time() - known.latest.started < _SETTLED_S:
-        return 0
-    return sum(line.ts < known.latest.started for line in lines)

@@ -12,7 +12,7 @@ from experiment.record.database import Database, counts, requests
 from experiment.record.experiments import Experiments
 from experiment.record.ledger import Line
 
-__all__ = ["change_requests", "count_event", "known_requests", "note_logged", "take_in"]
+__all__ = ["change_requests", "count_event", "known_requests", "note_written", "take_in"]
 
 _AT_ONCE = 10_000
 _insert = insert(requests)
@@ -67,7 +67,7 @@ def count_event(database: Database, connection: Connection, known: Experiments, 
     _add(database, connection, Counter({(known.latest.id if len(known) else 0, 0, (what, "", "", "")): n}))
 
 
-def note_logged(
+def note_written(
     database: Database, connection: Connection, known: Experiments, gateway: str, run: str, lines: int
 ) -> None:
     """Notes how many ``lines`` a ``gateway`` had written in its ``run`` before all there is was read.

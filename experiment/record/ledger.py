@@ -25,7 +25,6 @@ __all__ = [
     "highest_epoch",
     "ledger_files",
     "parse",
-    "written",
 ]
 
 CURRENT = "ledger.jsonl"
@@ -134,7 +133,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
 
 @dataclass(frozen=True)
 class LedgerFile:
-    """One open file of the ledger. ``identity`` stays when it is renamed, copied or restored."""
+    """One open file of the ledger: ``name`` within its folder. ``identity`` stays when it is renamed or restored."""
 
     name: str
     identity: str
@@ -143,10 +142,6 @@ class LedgerFile:
     def size(self) -> int:
         """How long it is now: it grows while it is read."""
         return os.fstat(self.handle.fileno()).st_size
-
-    @property
-    def rotated(self) -> bool:
-        return self.name != CURRENT
 
     def block(self, position: int) -> tuple[list[bytes], int]:
         """The whole lines from ``position`` on, about ``BLOCK_BYTES`` of them, and where they end.
@@ -162,14 +157,19 @@ class LedgerFile:
 
 
 def ledger_files(folder: Path) -> Iterator[LedgerFile]:
-    """The files that have a line, each open while it is looked at, in the order they were written."""
-    # Numbered, or stamped with the time of their rotation by an earlier version: names sort by age.
-    for path in [*sorted(folder.glob("ledger-*.jsonl")), folder / CURRENT]:
-        with suppress(FileNotFoundError), path.open("rb") as handle:
-            start = handle.read(_FIRST_BYTES)
-            line, newline, _ = start.partition(b"\n")
-            if newline or len(start) == _FIRST_BYTES:
-                yield LedgerFile(path.name, hashlib.sha256(line).hexdigest(), handle)
+    """The files that have a line, each open while it is looked at, in the order that each gateway wrote them.
+
+    A gateway writes to ``folder``, any further one to a folder of its own name in it.
+    """
+    for ledger in [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]:
+        # Numbered, or stamped with the time of their rotation by an earlier version: names sort by age.
+        for path in [*sorted(ledger.glob("ledger-*.jsonl")), ledger / CURRENT]:
+            with suppress(FileNotFoundError), path.open("rb") as handle:
+                start = handle.read(_FIRST_BYTES)
+                line, newline, _ = start.partition(b"\n")
+                if newline or len(start) == _FIRST_BYTES:
+                    name = path.relative_to(folder).as_posix()
+                    yield LedgerFile(name, hashlib.sha256(line).hexdigest(), handle)
 
 
 def highest_epoch(folder: Path) -> int:
@@ -180,12 +180,3 @@ def highest_epoch(folder: Path) -> int:
         epochs = re.findall(rb'"epoch":([0-9]{1,9}),', file.handle.read(_LAST_BYTES))
         highest = max([highest, *map(int, epochs)])
     return highest
-
-
-def written(folder: Path) -> tuple[str, str, int] | None:
-    """The gateway that writes to ``folder``, its run, and how many lines it had written by then, as it says itself."""
-    try:
-        gateway, run, lines = (folder / "written").read_text().split()
-        return gateway, run, int(lines)
-    except (OSError, ValueError):
-        return None

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiment.control.changes import UndecidedError
 from experiment.control.splits import Entry, StaleError
 from experiment.service import Service
 from traffic.split import Rule, Shadow, Split, SplitError, make_split
@@ -126,6 +127,8 @@ def _explained(act: Callable[[], _T]) -> _T:
         raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
     except SplitError as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
+    except UndecidedError as error:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
     except SQLAlchemyError:
         raise HTTPException(
             HTTPStatus.SERVICE_UNAVAILABLE, "The database does not answer. Nothing was changed; try again in a moment."

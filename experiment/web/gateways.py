@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Annotated
@@ -12,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.control.changes import Changes
 from experiment.control.gateways import Gateway
+from experiment.service import Service
 from traffic.render import UNRECORDED
 from traffic.split import Split
 
@@ -21,6 +23,7 @@ _MOST_BYTES = 65536
 
 routes = APIRouter(prefix="/gateway")
 
+_WRITTEN = re.compile(r"([0-9]{1,12}):([0-9]{1,15}),")
 _Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -34,14 +37,18 @@ async def split(
     run: str = "",
     hung: str = "",
     low: bool = False,
+    written: str = "",
 ) -> Response:
     """The routes that this gateway should serve; 204 where it does, after waiting up to ``wait`` seconds for others.
 
     ``have`` is the beginning of the SHA-256 of what it was given before. 409: the record does not know the epoch that
-    it serves, so that it should say which split that is.
+    it serves, so that it should say which split that is. ``written`` are lines of the ledger by run; the answer's
+    header names the newest rotated file that was read.
     """
-    changes: Changes = request.app.state.service.changes
-    said = {"have": have, "run": run, "low": low, "hung": tuple(filter(None, hung.split(",")))}
+    service: Service = request.app.state.service
+    changes = service.changes
+    lines = {run: int(n) for run, n in _WRITTEN.findall(written)}
+    said = {"have": have, "run": run, "low": low, "hung": tuple(filter(None, hung.split(","))), "written": lines}
     known = changes.gateways.seen(gateway, epoch=epoch, **said)
     until = asyncio.get_running_loop().time() + wait
     with changes.gateways.listening(known) as news:
@@ -52,14 +59,13 @@ async def split(
             except SQLAlchemyError:
                 answer = None  # what it serves stays good
             left = until - asyncio.get_running_loop().time()
+            if answer is None and (left <= 0 or changes.gateways.closed or await request.is_disconnected()):
+                answer = Response(status_code=HTTPStatus.NO_CONTENT)
             if answer is not None:
+                answer.headers["X-Ledger-Read"] = service.follower.read_to(gateway)
                 return answer
-            if left <= 0:
-                return Response(status_code=HTTPStatus.NO_CONTENT)
             with suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), min(left, 1.0))
-            if await request.is_disconnected():
-                return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 def _answer(changes: Changes, gateway: Gateway) -> Response | None:
