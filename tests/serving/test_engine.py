@@ -22,7 +22,8 @@ from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16, build, simplify
 from serving import engine
 from serving.engine import open_engine
-from serving.images import decode, to_pixels
+from serving.photos.decode import decode
+from serving.photos.pixels import to_pixels
 from serving.settings import Settings
 from serving.weights import WeightsError, WeightsFile, choose, read
 from traffic.local import ROOT

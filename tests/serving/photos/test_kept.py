@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.photos import Photos
+from serving.photos.kept import Photos
 from serving.settings import Settings
 
-from .apps import GOOD, send, serving
+from ..apps import GOOD, send, serving
 
 KB = 1024
 
