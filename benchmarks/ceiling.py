@@ -13,7 +13,8 @@ from pathlib import Path
 from time import perf_counter
 
 from serving.engine import Engine
-from serving.images import decode, to_pixels
+from serving.photos.decode import decode
+from serving.photos.pixels import to_pixels
 from serving.settings import Settings
 from serving.variant import ServedVariant
 

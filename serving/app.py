@@ -15,7 +15,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from .exchange import Exchange, PredictionRoute
+from .exchange import Exchange, PredictionRoute, unless_left
 from .pages import STATIC, error_response, form_page, result_page
 from .predictor import Prediction
 from .settings import Settings
@@ -92,7 +92,7 @@ async def _predict(request: Request, file: UploadFile, with_preview: bool = Fals
     data = await file.read()
     served: ServedVariant = request.app.state.served
     assert served.predictor is not None, "the route lets nothing in before"
-    prediction = await served.predictor.predict(data, with_preview)
+    prediction = await unless_left(request, served.predictor.predict(data, with_preview))
     served.metrics.observe(prediction)
     request.state.exchange.prediction = prediction
     if served.photos and prediction.preview:

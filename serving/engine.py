@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .images import MEAN, SIDE, STD
+from .photos.pixels import MEAN, SIDE, STD
 from .quantise import calibration_photos, quantise
 from .quantise import pays as quantising_pays
 from .settings import Settings

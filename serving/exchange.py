@@ -1,12 +1,13 @@
 """One request for a prediction, around the endpoint that answers it: its id, its limits, its errors, its log line."""
 
+import asyncio
 import logging
 import re
 import uuid
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -16,20 +17,25 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.types import Message, Receive
 
-from .images import PhotoError, TooManyPixelsError
 from .pages import error_response
+from .photos.errors import PhotoError, TooManyPixelsError
 from .predictor import OverloadedError, Prediction
 from .settings import MAX_UPLOAD_BYTES
 from .variant import ServedVariant
 
-__all__ = ["Exchange", "PredictionRoute"]
+__all__ = ["Exchange", "PredictionRoute", "unless_left"]
 
 log = logging.getLogger("serving")
 
+_LEFT = "The client left before there was an answer."
 _NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TOO_LARGE = f"The upload is larger than {MAX_UPLOAD_BYTES // 1024 // 1024} MB."
 _RETRY_AFTER_S = 1
+# Most answers come sooner; only a client that has to wait longer is looked after.
+_LOOK_AFTER_S = 0.05
+
+T = TypeVar("T")
 
 # Whatever is accepted stays in memory: no detour through a file.
 MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
@@ -101,6 +107,36 @@ class PredictionRoute(APIRoute):
                 raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, _NO_FILE)
             response: Response = await self.endpoint(request, file)
             return response
+
+
+async def unless_left(request: Request, work: Awaitable[T]) -> T:
+    """What ``work`` comes to; it is cancelled where the client leaves before."""
+    task = asyncio.current_task()
+    assert task
+    left = False
+
+    async def watch() -> None:
+        nonlocal left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        left = True
+        task.cancel()
+
+    watching: list[asyncio.Task[None]] = []
+    timer = asyncio.get_running_loop().call_later(
+        _LOOK_AFTER_S, lambda: watching.append(asyncio.create_task(watch(), name="watch"))
+    )
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not left:
+            raise
+        task.uncancel()
+        raise HTTPException(HTTPStatus.BAD_REQUEST, _LEFT) from None
+    finally:
+        timer.cancel()
+        for each in watching:
+            each.cancel()
 
 
 class _WholeRequest(Request):

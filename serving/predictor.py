@@ -2,14 +2,17 @@
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
 from .engine import Engine
-from .images import SIDE, decode, jpeg, to_pixels
+from .photos.errors import HeavyPhotoError
+from .photos.job import Job
+from .photos.pixels import SIDE
+from .photos.pool import Pool
 from .settings import Settings
 
 __all__ = ["OverloadedError", "Prediction", "Predictor"]
@@ -17,10 +20,23 @@ __all__ = ["OverloadedError", "Prediction", "Predictor"]
 _PREVIEW_SIDE = 800
 # The shorter side of a photo that is kept: enough to tell a fruit by.
 _KEPT_SIDE = 2 * SIDE
+# With the time a photo may take once it has begun, less than nginx waits for an answer.
+_WAIT_S = 3
 
 
 class OverloadedError(Exception):
-    """As many photos wait as may."""
+    """As many photos wait as may, or one waited as long as any may."""
+
+
+@dataclass
+class _Order:
+    """One photo on its way through; ``dropped`` once nobody waits for it."""
+
+    data: bytes
+    with_preview: bool
+    must_begin: float
+    heavy: bool = False
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,17 +59,24 @@ class Prediction:
 
 
 class Predictor:
-    """Runs ``settings.threads`` predictions at once and lets ``settings.queue_size`` more wait."""
+    """Runs ``settings.threads`` predictions at once and lets ``settings.queue_size`` more wait.
+
+    Photos that take long to read have one more thread, in which they are read one after the other, and a quarter of the
+    places to wait in: others do not wait for them.
+    """
 
     def __init__(self, engine: Engine, classes: tuple[str, ...], settings: Settings) -> None:
         self._engine = engine
         self._classes = classes
-        self._max_pixels = settings.max_pixels
         self._keeps = settings.keep_images is not None
-        self._count = settings.threads
+        self._max_pixels = settings.max_pixels
         self._limit = settings.threads + settings.queue_size
+        self._heavy_limit = 1 + settings.queue_size // 4
+        self._pool = Pool(settings.threads, settings.max_pixels)
         self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
+        self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="predict-heavy")
         self._pending = 0
+        self._heavy_pending = 0
 
     @property
     def full(self) -> bool:
@@ -62,36 +85,65 @@ class Predictor:
     async def predict(self, data: bytes, with_preview: bool = False) -> Prediction:
         """The prediction for an uploaded file, with the photo as a JPEG for a page where wished.
 
-        Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait.
+        Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait. Once it is cancelled,
+        a photo that waits is not read any more.
         """
         if self.full:
             raise OverloadedError
+        order = _Order(data, with_preview, perf_counter() + _WAIT_S)
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._predict, data, with_preview)
+            return await self._run(order, self._threads)
+        except HeavyPhotoError:
+            if self._heavy_pending >= self._heavy_limit:
+                raise OverloadedError from None
+            order.heavy = True
+            self._heavy_pending += 1
+            try:
+                return await self._run(order, self._heavy_thread)
+            finally:
+                self._heavy_pending -= 1
         finally:
             self._pending -= 1
 
     def warm_up(self) -> None:
-        """Makes the first predictions, one for each thread, which are slower than the rest."""
-        for _ in range(self._count):
-            self._engine(np.zeros((SIDE, SIDE, 3), np.uint8))
+        """Makes the first prediction, which is slower than the rest."""
+        self._engine(np.zeros((SIDE, SIDE, 3), np.uint8))
 
     def close(self) -> None:
         self._threads.shutdown()
+        self._heavy_thread.shutdown()
+        self._pool.close()
 
-    def _predict(self, data: bytes, with_preview: bool) -> Prediction:
+    async def _run(self, order: _Order, threads: Executor) -> Prediction:
+        work: Future[Prediction] = threads.submit(self._predict, order)
+        # Has no effect on what has begun.
+        too_late = asyncio.get_running_loop().call_later(order.must_begin - perf_counter(), work.cancel)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            order.dropped = True
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise OverloadedError from None
+        finally:
+            too_late.cancel()
+
+    def _predict(self, order: _Order) -> Prediction:
         start = perf_counter()
-        at_least = _PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else SIDE
-        image = decode(data, self._max_pixels, at_least)
-        pixels = to_pixels(image)
+        at_least = _PREVIEW_SIDE if order.with_preview else _KEPT_SIDE if self._keeps else SIDE
+        longest = _PREVIEW_SIDE if order.with_preview or self._keeps else None
+        photo = self._pool.read(order.data, Job(self._max_pixels, at_least, longest), order.heavy)
+        if order.dropped:
+            raise CancelledError
         decoded = perf_counter()
-        scores = self._engine(pixels)
+        scores = self._engine(photo.pixels)
         return Prediction(
             # Sums to 1 as printed, too: the shares are those of float64.
             probabilities=dict(zip(self._classes, (scores / scores.sum(dtype=np.float64)).tolist(), strict=True)),
-            image_sha256=hashlib.sha256(data).hexdigest(),
+            image_sha256=hashlib.sha256(order.data).hexdigest(),
             decode_s=decoded - start,
             infer_s=perf_counter() - decoded,
-            preview=jpeg(image, _PREVIEW_SIDE) if with_preview or self._keeps else None,
+            preview=photo.preview if longest else None,
         )

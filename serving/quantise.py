@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .images import decode, to_pixels
+from .photos.decode import decode
+from .photos.pixels import to_pixels
 
 __all__ = ["calibration_photos", "pays", "quantise"]
 

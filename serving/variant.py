@@ -11,7 +11,8 @@ from variants import CLASSES
 
 from .engine import open_engine
 from .metrics import Metrics
-from .photos import Photos
+from .photos import pool
+from .photos.kept import Photos
 from .predictor import Predictor
 from .settings import Settings
 from .weights import WeightsError, WeightsFile, choose
@@ -68,6 +69,7 @@ class ServedVariant:
     def open(self) -> Predictor:
         """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""
         self.weights = choose(self.variant.artifacts, self.variant.published)
+        pool.prepare()
         log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
         engine, self.engine = open_engine(self.variant.model, self.weights, self.settings, self.variant.large)
         log.info("%s engine=%r threads=%d", self.name, self.engine, self.settings.threads)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from serving.engine import open_engine
-from serving.images import decode, to_pixels
+from serving.photos.decode import decode
+from serving.photos.pixels import to_pixels
 from serving.variant import ServedVariant
 from serving.weights import choose
 from serving.weights import load as load_weights

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from serving.images import MEAN, SIDE, STD, to_pixels
+from serving.photos.pixels import MEAN, SIDE, STD, to_pixels
 from variants import CLASSES
 
 __all__ = ["CLASSES", "MEAN", "SIDE", "STD", "Photo", "find", "load", "normalise", "pixels", "trim"]

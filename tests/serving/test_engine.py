@@ -23,7 +23,8 @@ from app_vgg16.app.model import FruitVGG16, build, simplify
 from local.parts import ROOT
 from serving import engine
 from serving.engine import open_engine
-from serving.images import decode, to_pixels
+from serving.photos.decode import decode
+from serving.photos.pixels import to_pixels
 from serving.settings import Settings
 from serving.weights import WeightsError, WeightsFile, choose, read
 from tests.serving.photos import quarters, scenery

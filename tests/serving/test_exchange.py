@@ -1,19 +1,22 @@
 import logging
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from serving.predictor import OverloadedError, Prediction
 from tests.serving.apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
-from tests.system import eventually
+from tests.system import eventually, free_port
 
 MB = 1024 * 1024
 TOO_LARGE = {"detail": "The upload is larger than 10 MB."}
@@ -250,6 +253,59 @@ def test_more_photos_than_may_wait(tmp_path: Path, caplog: pytest.LogCaptureFixt
         assert [answer.result().status_code for answer in waiting] == [200] * 5
         assert send(client).status_code == 200
         assert outcomes(client) == {"ok": 6, "overloaded": 3}
+
+
+def test_work_for_a_client_who_has_left_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    go, asked = threading.Event(), threading.Semaphore(0)
+    calls: list[NDArray[np.uint8]] = []
+    go.set()
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        calls.append(pixels)
+        asked.release()
+        assert go.wait(30)
+        return lemon(pixels)
+
+    body = part(b'name="file"; filename="a.jpg"', GOOD)
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with (
+        serving(tmp_path, engine, threads=1) as client,
+        caplog.at_level(logging.INFO, "serving"),
+        running(client.app) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as staying,
+    ):
+        go.clear()
+        calls.clear()
+        try:
+            asked.acquire(timeout=30)  # the first, from warming up
+            staying.sendall(request)
+            assert asked.acquire(timeout=30)
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as leaving:
+                leaving.sendall(request)
+                eventually(lambda: predictor_of(client)._pending == 2)
+            eventually(lambda: "The client left before there was an answer." in caplog.text)
+            assert predictor_of(client)._pending == 1
+        finally:
+            go.set()
+        assert staying.recv(20).startswith(b"HTTP/1.1 200 ")
+
+    assert len(calls) == 1
+    assert "Traceback" not in caplog.text
+
+
+@contextmanager
+def running(app: Any) -> Iterator[int]:
+    """A server on a port of its own, for what a test client cannot do; the app has started already."""
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="off"))
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(server.run)
+        try:
+            eventually(lambda: server.started)
+            yield server.config.port
+        finally:
+            server.should_exit = True
+            ended.result()
 
 
 def test_a_photo_whose_place_was_taken_while_it_was_being_received(

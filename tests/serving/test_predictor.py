@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.engine import Engine
-from serving.images import PhotoError, decode, to_pixels
+from serving.photos.decode import decode
+from serving.photos.errors import PhotoError
+from serving.photos.pixels import to_pixels
 from serving.predictor import OverloadedError, Prediction, Predictor
 from serving.settings import Settings
 from tests.serving.apps import GOOD, lemon
 from tests.serving.photos import encoded, scenery
+from tests.system import eventually
 
 CLASSES = ("apple", "grapes", "lemon")
 
@@ -110,6 +113,88 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
         assert (await predictor.predict(GOOD)).likely_class == "lemon"
 
     predictor = Predictor(engine, CLASSES, Settings(threads=2, queue_size=3))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+
+
+def held(go: threading.Event, seen: list[NDArray[np.uint8]]) -> Engine:
+    """An engine that answers when it may, and remembers what it was asked."""
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        seen.append(pixels)
+        assert go.wait(30)
+        return lemon(pixels)
+
+    return engine
+
+
+def test_nobody_waits_longer_than_the_queue_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.predictor._WAIT_S", 0.2)
+    go, seen = threading.Event(), list[NDArray[np.uint8]]()
+
+    async def scenario(predictor: Predictor) -> None:
+        first = asyncio.create_task(predictor.predict(GOOD))
+        await asyncio.to_thread(eventually, lambda: seen)
+        with pytest.raises(OverloadedError):
+            await predictor.predict(GOOD)
+        assert not first.done()
+        go.set()
+        assert (await first).likely_class == "lemon"
+        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+
+    predictor = Predictor(held(go, seen), CLASSES, Settings(threads=1))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+    assert len(seen) == 2, "the one that waited too long was read all the same"
+
+
+def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
+    go, seen = threading.Event(), list[NDArray[np.uint8]]()
+
+    async def scenario(predictor: Predictor) -> None:
+        first, second = (asyncio.create_task(predictor.predict(GOOD)) for _ in range(2))
+        await asyncio.to_thread(eventually, lambda: seen)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        go.set()
+        assert (await first).likely_class == "lemon"
+        assert not predictor._pending
+
+    predictor = Predictor(held(go, seen), CLASSES, Settings(threads=1))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+    assert len(seen) == 1
+
+
+def test_photos_that_take_long_wait_for_each_other_only() -> None:
+    heavy, go, seen = encoded(Image.new("L", (3000, 2000), 7), "PNG"), threading.Event(), list[NDArray[np.uint8]]()
+    holds = held(go, seen)
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return holds(pixels) if pixels.max() == 7 else lemon(pixels)
+
+    async def scenario(predictor: Predictor) -> None:
+        first = asyncio.create_task(predictor.predict(heavy))
+        await asyncio.to_thread(eventually, lambda: seen)
+        with pytest.raises(OverloadedError):
+            await predictor.predict(heavy)
+        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+        assert not first.done()
+        go.set()
+        assert (await first).likely_class == "lemon"
+        assert (await predictor.predict(heavy)).likely_class == "lemon"
+
+    predictor = Predictor(engine, CLASSES, Settings(threads=1, queue_size=3))
     try:
         asyncio.run(scenario(predictor))
     finally:

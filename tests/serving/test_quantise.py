@@ -9,7 +9,7 @@ from PIL import Image
 
 from serving import quantise
 from serving.engine import convert, open_engine
-from serving.images import SIDE
+from serving.photos.pixels import SIDE
 from serving.quantise import calibration_photos, pays
 from serving.settings import Settings
 from tests.serving.test_engine import VGG16, converting_here, settings, weights_of

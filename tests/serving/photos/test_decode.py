@@ -1,3 +1,4 @@
+import struct
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,13 +12,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from serving import images
-from serving.images import SIDE, PhotoError, TooManyPixelsError, jpeg, to_pixels
+from serving.photos import decode as decoding
+from serving.photos.decode import jpeg
+from serving.photos.errors import HeavyPhotoError, PhotoError, TooManyPixelsError
+from serving.photos.pixels import SIDE, to_pixels
 from tests.serving.photos import CORNERS, corners, encoded, noise, png, quarters, scenery
 
 MANY = 50_000_000
 # What is asked here has nothing to do with scaling, unless it says so.
-decode = partial(images.decode, at_least=2 * SIDE)
+decode = partial(decoding.decode, at_least=2 * SIDE)
 
 # How a picture is stored whose EXIF data say 1 to 8: what undoes the turn that the number asks for.
 STORED: dict[int, Callable[[Image.Image], Image.Image]] = {
@@ -250,7 +253,7 @@ def test_scaling_while_decoding_changes_next_to_nothing(size: tuple[int, int], p
     data = encoded(scenery(*size), "JPEG", quality=92, progressive=progressive)
     whole = Image.open(BytesIO(data))
 
-    photo = images.decode(data, MANY)
+    photo = decoding.decode(data, MANY)
 
     assert min(photo.size) >= SIDE
     assert difference(to_pixels(photo), to_pixels(whole)) < 3
@@ -307,7 +310,7 @@ def test_pixels_are_those_of_torchvision(transforms: ModuleType) -> None:
         assert np.abs(pixels.astype(int) - wanted.astype(int)).max() <= 1, (width, height)
 
 
-@pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (40_000, 1200)])
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1), (20_000, 1200)])
 def test_a_photo_as_long_as_can_be_takes_no_more_memory_than_its_pixels(size: tuple[int, int]) -> None:
     photo = decode(encoded(Image.new("1", size, 1), "PNG"), MANY)
 
@@ -326,6 +329,59 @@ def test_too_many_pixels() -> None:
     with pytest.raises(TooManyPixelsError, match=r"^The photo has 200×100 pixels; at most 0\.019999 million"):
         decode(data, 19_999)
     assert decode(data, 20_000).size == (200, 100)
+
+
+@pytest.mark.parametrize("size", [(20_001, 1), (1, 20_001)])
+def test_a_side_that_is_too_long(size: tuple[int, int]) -> None:
+    data = encoded(Image.new("1", size, 1), "PNG")
+
+    with pytest.raises(
+        TooManyPixelsError, match=rf"^The photo has {size[0]}×{size[1]} pixels; a side may have at most 20000\."
+    ):
+        decode(data, MANY)
+
+
+def premultiplied(grey: Image.Image) -> bytes:
+    """A TIFF of grey and transparency, of which the grey has been multiplied by it already: Pillow's mode La."""
+    data = encoded(grey, "TIFF")
+    extra = struct.pack("<HHI", 338, 3, 1)
+    assert extra + b"\2\0\0\0" in data
+    return data.replace(extra + b"\2\0\0\0", extra + b"\1\0\0\0")
+
+
+def test_grey_that_is_multiplied_by_its_transparency() -> None:
+    data = premultiplied(Image.merge("LA", (Image.new("L", (9, 9), 60), Image.new("L", (9, 9), 128))))
+    assert Image.open(BytesIO(data)).mode == "La"
+
+    assert decode(data, MANY).getpixel((4, 4)) == pytest.approx((187, 187, 187), abs=2)
+
+
+@pytest.mark.parametrize("mode", ["LAB", "PA"])
+def test_modes_that_are_seldom_met(mode: str) -> None:
+    original = quarters().quantize(8).convert("PA") if mode == "PA" else quarters().convert(mode)
+    photo = decode(encoded(original, "TIFF"), MANY)
+
+    assert photo.mode == "RGB"
+    assert corners(photo) == CORNERS
+
+
+def test_only_light_photos_where_asked_for() -> None:
+    with pytest.raises(HeavyPhotoError):
+        decode(encoded(Image.new("L", (2237, 2237)), "PNG"), MANY, light_only=True)
+    assert decode(encoded(Image.new("L", (2236, 2236)), "PNG"), MANY, light_only=True).mode == "RGB"
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_is_heavy_where_it_is_not_scaled_while_it_is_read(progressive: bool) -> None:
+    data = encoded(Image.new("RGB", (3000, 2000)), "JPEG", progressive=progressive)
+
+    if not progressive:
+        assert decode(data, MANY, light_only=True).size == (750, 500)
+        with pytest.raises(HeavyPhotoError):
+            decode(data, MANY, at_least=2000, light_only=True)
+    else:
+        with pytest.raises(HeavyPhotoError):
+            decode(data, MANY, light_only=True)
 
 
 def scans(count: int) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.photos import Photos
+from serving.photos.kept import Photos
 from serving.settings import Settings
 from tests.serving.apps import GOOD, send, serving
 

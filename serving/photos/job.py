@@ -1,0 +1,30 @@
+"""What the server and the processes that decode photos agree on; light to import, since the server needs no decoder."""
+
+from dataclasses import dataclass
+
+__all__ = ["LIGHT", "Job", "Limits"]
+
+LIGHT = 5_000_000
+"""Pixels that any format is decoded from in a fraction of a second, and in a few dozen megabytes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is wanted of a photo: its sides no shorter than ``at_least``; a JPEG, where ``preview`` says how long."""
+
+    max_pixels: int
+    at_least: int
+    preview: int | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may take: processor time for one photo, and megabytes (10⁶) beyond what it starts with.
+
+    A ``heavy`` one reads photos of more than ``LIGHT`` pixels. Where the system does not limit a process's memory
+    (macOS), only the time holds.
+    """
+
+    cpu_s: float
+    megabytes: int
+    heavy: bool = False

@@ -1,0 +1,251 @@
+"""Photos decoded in processes of their own, which can be stopped, and are replaced when one breaks."""
+
+import atexit
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from signal import SIGPROF
+from threading import Lock
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import HeavyPhotoError, PhotoError, TooManyPixelsError
+from .job import LIGHT, Job, Limits
+
+__all__ = ["Photo", "Pool", "prepare"]
+
+_REFUSALS = {error.__name__: error for error in (HeavyPhotoError, PhotoError, TooManyPixelsError)}
+_BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
+_TOO_SLOW = "The photo takes too long to read: send it smaller, or as a JPEG."
+# The hungriest decoder is WebP's, with 16 bytes a pixel.
+_MB, _BYTES_PER_PIXEL = 64, 18
+# Processor time, and time: several times what photos of so many pixels take.
+_LIGHT_CPU_S, _LIGHT_S = 2.0, 4.0
+_HEAVY_CPU_S, _HEAVY_S = 5.0, 6.0
+_START_S = 60
+# More than this, a file in memory gives back after each photo.
+_KEPT_BYTES = 1_000_000
+# Each arena of malloc's and each thread of a library counts against a worker's limit, and is of no use to it. Memory
+# that is given back after each photo has to be asked for, and cleared, at the next.
+_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a worker made of a file: what the model sees, and a JPEG where that was wanted."""
+
+    pixels: NDArray[Any]
+    preview: bytes
+
+
+def prepare() -> None:
+    """Begins to start what a ``Pool`` needs, so that something else can be done meanwhile."""
+    _nursery.start()
+
+
+class Pool:
+    """``workers`` processes for photos that are read in a moment, and one at a time, made for it, for any other.
+
+    ``read`` may be called from several threads.
+    """
+
+    def __init__(self, workers: int, max_pixels: int) -> None:
+        light = Limits(_LIGHT_CPU_S, _MB + LIGHT * _BYTES_PER_PIXEL // 10**6)
+        self._heavy = _Worker(Limits(_HEAVY_CPU_S, _MB + max_pixels * _BYTES_PER_PIXEL // 10**6, heavy=True))
+        self._one_heavy = Lock()
+        self._light = [_Worker(light) for _ in range(workers)]
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._light:
+            worker.start()
+            self._free.put(worker)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes there are."""
+        return [worker.pid for worker in (*self._light, self._heavy) if worker.pid]
+
+    def read(self, data: bytes, job: Job, heavy: bool = False) -> Photo:
+        """The photo in ``data``.
+
+        Raises ``PhotoError`` where it is none, or breaks or outlasts the process it is in, and ``HeavyPhotoError``
+        where it has to be asked for again as a ``heavy`` one.
+        """
+        if heavy:
+            with self._one_heavy:
+                try:
+                    return self._heavy.read(data, job, _HEAVY_S)
+                finally:
+                    self._heavy.stop()  # what it took of memory goes with it
+        worker = self._free.get()
+        try:
+            return worker.read(data, job, _LIGHT_S)
+        finally:
+            self._free.put(worker)
+
+    def close(self) -> None:
+        """Ends the processes; nothing may be read meanwhile."""
+        for worker in self._light:
+            worker.stop()
+
+
+class _Worker:
+    """One process at a time, started when there is none, and the file in memory that it shares with this one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.pid = 0
+
+    def start(self) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._answers: BinaryIO = self._channel.makefile("rb")
+        self._file = _memory_file()
+        with theirs:
+            try:
+                self.pid = _nursery.fork(self._limits, theirs, self._file)
+            finally:
+                if not self.pid:
+                    self._close()
+
+    def read(self, data: bytes, job: Job, within_s: float) -> Photo:
+        try:
+            self._ask(data, job, within_s)
+            line = self._answers.readline()
+        except TimeoutError:
+            self.kill()
+            raise PhotoError(_TOO_SLOW) from None
+        except ConnectionResetError:
+            line = b""
+        if not line:
+            raise PhotoError(_TOO_SLOW if self.kill() == -SIGPROF else _BROKE)
+        answer = json.loads(line)
+        if len(data) > _KEPT_BYTES:
+            os.ftruncate(self._file, answer.get("length", 0))
+        if "failed" in answer:
+            raise RuntimeError(answer["failed"])
+        if "refused" in answer:
+            raise _REFUSALS[answer["refused"]](answer["sentence"])
+        made, start = os.pread(self._file, answer["length"], 0), answer["preview_at"]
+        pixels = np.frombuffer(made, answer["dtype"], start // np.dtype(answer["dtype"]).itemsize)
+        return Photo(pixels.reshape(answer["shape"]), made[start:])
+
+    def kill(self) -> int:
+        """Ends the process whatever it is at, and returns how it ended."""
+        return self._end(at_once=True)
+
+    def stop(self) -> None:
+        """Ends the process when it has answered."""
+        if self.pid:
+            self._end(at_once=False)
+
+    def _end(self, at_once: bool) -> int:
+        pid, self.pid = self.pid, 0
+        self._close()
+        return _nursery.end(pid, at_once)
+
+    def _ask(self, data: bytes, job: Job, within_s: float) -> None:
+        for last in (False, True):
+            if not self.pid:
+                self.start()
+            os.pwrite(self._file, data, 0)
+            self._channel.settimeout(within_s)
+            try:
+                self._channel.sendall(pickle.dumps((len(data), job)))
+            except BrokenPipeError:  # it ended while it had nothing to do: no fault of this photo
+                self.stop()
+                if last:
+                    raise
+            else:
+                return
+
+    def _close(self) -> None:
+        self._answers.close()
+        self._channel.close()
+        os.close(self._file)
+
+
+class _Nursery:
+    """The process that workers are forked from: started at the first need, and anew where it has ended."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self.stop)
+
+    def start(self) -> None:
+        """Starts it, but does not wait until it is ready."""
+        with self._lock:
+            self._start()
+
+    def fork(self, limits: Limits, channel: socket.socket, file: int) -> int:
+        """Starts a worker on its end of a channel and on a file, and returns its process id."""
+        return self._ask(asdict(limits), [channel.fileno(), file])["pid"]
+
+    def end(self, worker: int, at_once: bool) -> int:
+        """Waits until a worker has ended, or ends it; returns its exit status."""
+        return self._ask({"end": worker, "at_once": at_once}, [])["status"]
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def _ask(self, question: dict[str, Any], descriptors: list[int]) -> dict[str, int]:
+        """Raises ``OSError`` where the process does not answer, not even a new one."""
+        with self._lock:
+            for _ in range(2):
+                self._start()
+                with suppress(OSError):
+                    socket.send_fds(self._control, [json.dumps(question).encode()], descriptors)
+                    if line := self._answers.readline():
+                        answer: dict[str, int] = json.loads(line)
+                        return answer
+                self._stop()
+        raise OSError("the process that decodes photos does not start")
+
+    def _start(self) -> None:
+        if self._process:
+            return
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(_START_S)
+        self._answers: BinaryIO = self._control.makefile("rb")
+        command = [sys.executable, "-m", f"{__package__}.worker"]
+        environment = {**os.environ, **_ENVIRONMENT}
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, stdin=theirs.fileno(), cwd=Path(__file__).parents[2], env=environment
+            )
+
+    def _stop(self) -> None:
+        if self._process:
+            self._answers.close()
+            self._control.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _memory_file() -> int:
+    """A file that is nowhere on disk, where the system has such, and is gone when nobody holds it."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("photo")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+_nursery = _Nursery()
