@@ -32,9 +32,9 @@ class Split:
     """One division of the traffic: ``shares`` in percent, by variant, adding up to 100.
 
     A ``pair`` shows either of two variants equally often, by chance, while the other scores the same photo. ``random``
-    draws each request by chance instead of strictly in turn. ``segments`` lay all users out by hash, from 0 to 100 percent, and
-    say which stretch belongs to whom. Only a sticky split goes by them, but every later one keeps them, so that users
-    come back to the variant they had.
+    draws each request by chance instead of strictly in turn. ``segments`` lay all users out by hash, from 0 to 100
+    percent, and say which stretch belongs to whom. Only a sticky split goes by them, but every later one keeps them, so
+    that users come back to the variant they had.
     """
 
     rule: Rule
