@@ -1,9 +1,9 @@
 """What an operator may set, from environment variables of the same names in upper case."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["Settings"]
@@ -18,7 +18,7 @@ class Settings(BaseSettings):
     Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
     counted from them stays. ``state_dir`` is where an earlier version kept its splits, which are taken over once.
     ``abtest_url`` is where the system answers, and ``abtest_token`` the operator's token, instead of one made at the
-    first start. ``keep_images`` is the folder where the variants leave photos to be labelled.
+    first start. ``keep_images`` is the folder where the variants leave photos to be labelled: ``yes`` is ``images_dir``.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -34,4 +34,11 @@ class Settings(BaseSettings):
     keep_days: _Positive = 90
     database_mb: _Positive = 2048
     keep_images: Path | None = None
+    images_dir: Path = _ROOT / ".run" / "images"
     abtest_token: str = ""
+
+    @model_validator(mode="after")
+    def _where_images_are(self) -> Self:
+        if str(self.keep_images) == "yes":
+            self.keep_images = self.images_dir
+        return self

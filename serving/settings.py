@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["MAX_UPLOAD_BYTES", "Settings"]
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none.
 
     Where ``feedback_url`` is set, result pages ask there what the photo showed. Where ``keep_images`` is set, photos
-    are kept in that folder, small, under their request ids, the newest ``keep_images_mb`` of them.
+    are kept in that folder (``yes``: in ``images_dir``), small, under their request ids, the newest ``keep_images_mb`` of them.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -43,4 +43,11 @@ class Settings(BaseSettings):
     cache_dir: Path = Path(".cache")
     feedback_url: str = ""
     keep_images: Path | None = None
+    images_dir: Path = Path(".run/images")
     keep_images_mb: _Positive = 500
+
+    @model_validator(mode="after")
+    def _where_images_are(self) -> Self:
+        if str(self.keep_images) == "yes":
+            self.keep_images = self.images_dir
+        return self
