@@ -18,7 +18,8 @@ class Settings(BaseSettings):
     Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
     counted from them stays. ``state_dir`` is where an earlier version kept its splits, which are taken over once.
     ``abtest_url`` is where the system answers, and ``abtest_token`` the operator's token, instead of one made at the
-    first start. ``keep_images`` is the folder where the variants leave photos to be labelled: ``yes`` is ``images_dir``.
+    first start. ``keep_images`` is the folder where the variants leave photos to be labelled; ``yes`` means
+    ``images_dir``.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)

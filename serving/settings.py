@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none.
 
     Where ``feedback_url`` is set, result pages ask there what the photo showed. Where ``keep_images`` is set, photos
-    are kept in that folder (``yes``: in ``images_dir``), small, under their request ids, the newest ``keep_images_mb`` of them.
+    are kept in that folder (``yes``: in ``images_dir``), small, under their request ids, the newest ``keep_images_mb``
+    of them.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
