@@ -81,8 +81,8 @@ def first(decided: NDArray[np.bool_], looks: NDArray[np.int64]) -> Stops:
 
 
 def said(stops: Stops) -> str:
-    middle, most = np.quantile(stops, [0.5, 0.9], method="inverted_cdf")
-    return f"{middle:,.0f} / {most:,.0f}"
+    quantiles = np.quantile(stops, [0.5, 0.9], method="inverted_cdf")
+    return " / ".join(f"{at:,.0f}" if np.isfinite(at) else "undecided" for at in quantiles)
 
 
 # This project

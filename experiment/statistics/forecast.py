@@ -17,7 +17,7 @@ LEVEL = 0.8
 
 _FEWEST_LABELS = 20
 _HORIZON = 1000.0
-_LUCK = special.ndtri(np.linspace((1 - LEVEL) / 2, (1 + LEVEL) / 2, 17))[:, None]
+_LUCK = special.ndtri(np.linspace((1 - LEVEL) / 2, (1 + LEVEL) / 2, 33))[:, None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def labels_needed(evidence: Evidence, alpha: float, margin: float, worth: float 
 
     Assumes that labels go on as before, in the same proportions. With t times as many labels again, the difference in
     the new ones lies around the one seen so far with √(1 + 1/t) times its standard error: what is not known of the
-    truth, and the luck of new labels. Between the quantiles of this prediction that enclose `LEVEL`, 17 courses are
+    truth, and the luck of new labels. Between the quantiles of this prediction that enclose `LEVEL`, 33 courses are
     followed up to t = 1000, and `high` is when the last of them has decided: whatever the truth, what comes lies
     between them with that probability (a prediction interval: G. Hahn, W. Meeker, *Statistical Intervals*, 1991). A
     difference for which a decision takes longest is mostly among them, so `high` is often far above `likely`. It also
@@ -48,7 +48,7 @@ def labels_needed(evidence: Evidence, alpha: float, margin: float, worth: float 
     if labels < _FEWEST_LABELS:
         return None
     _, error = centre(evidence)
-    more = np.geomspace(1 / labels, _HORIZON, 120)
+    more = np.geomspace(1 / labels, _HORIZON, 80)
     shift = _LUCK * error * np.sqrt(1 + 1 / more) / 2
     decided = decisions(_continued(evidence, more, shift), alpha, margin, worth) != 0
     reached = np.where(decided.any(axis=1), labels * more[decided.argmax(axis=1)], math.inf)
