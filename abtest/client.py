@@ -55,8 +55,7 @@ class System:
     def change(self, action: str, **wanted: Any) -> Any:
         """Changes the split against the one in force now; returns the one that is in force then."""
         against = self.split()["in_force"]["epoch"]
-        by = f"{getpass.getuser()} on {socket.gethostname()}"
-        return self.post("/experiment/split", {"action": action, "against": against, "by": by, **wanted})
+        return self.post("/experiment/split", {"action": action, "against": against, "by": _who(), **wanted})
 
     def _facts(self, method: str, path: str, also: tuple[int, ...] = (), **arguments: Any) -> Any:
         try:
@@ -106,3 +105,12 @@ def _sentence(facts: Any) -> str:
         first = detail[0]
         return f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}."
     return "The system refused, and did not say why."
+
+
+def _who() -> str:
+    """Who asks, for the record; in a container there may be no name for a user's number."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "abtest"
+    return f"{user} on {socket.gethostname()}"
