@@ -48,7 +48,7 @@ def labels_needed(evidence: Evidence, alpha: float, margin: float, worth: float 
     if labels < _FEWEST_LABELS:
         return None
     _, error = centre(evidence)
-    more = np.geomspace(1 / labels, _HORIZON, 80)
+    more = np.geomspace(1 / labels, _HORIZON, 120)
     shift = _LUCK * error * np.sqrt(1 + 1 / more) / 2
     decided = decisions(_continued(evidence, more, shift), alpha, margin, worth) != 0
     reached = np.where(decided.any(axis=1), labels * more[decided.argmax(axis=1)], math.inf)
