@@ -12,7 +12,7 @@ from .engine import Engine
 from .photos.errors import HeavyPhotoError
 from .photos.job import Job
 from .photos.pixels import SIDE
-from .photos.pool import Pool
+from .photos.pool import Pool, Reading
 from .settings import Settings
 
 __all__ = ["OverloadedError", "Prediction", "Predictor"]
@@ -22,6 +22,8 @@ _PREVIEW_SIDE = 800
 _KEPT_SIDE = 2 * SIDE
 # With the time a photo may take once it has begun, less than nginx waits for an answer.
 _WAIT_S = 3
+# Bytes that are copied in less time than a thread takes to wake up.
+_SMALL = 300_000
 
 
 class OverloadedError(Exception):
@@ -33,8 +35,9 @@ class _Order:
     """One photo on its way through; ``dropped`` once nobody waits for it."""
 
     data: bytes
-    with_preview: bool
+    job: Job
     must_begin: float
+    reading: Reading | None = None
     heavy: bool = False
     dropped: bool = False
 
@@ -70,6 +73,7 @@ class Predictor:
         self._classes = classes
         self._keeps = settings.keep_images is not None
         self._max_pixels = settings.max_pixels
+        self._count = settings.threads
         self._limit = settings.threads + settings.queue_size
         self._heavy_limit = 1 + settings.queue_size // 4
         self._pool = Pool(settings.threads, settings.max_pixels)
@@ -90,14 +94,19 @@ class Predictor:
         """
         if self.full:
             raise OverloadedError
-        order = _Order(data, with_preview, perf_counter() + _WAIT_S)
+        at_least = _PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else SIDE
+        longest = _PREVIEW_SIDE if with_preview or self._keeps else None
+        order = _Order(data, Job(self._max_pixels, at_least, longest), perf_counter() + _WAIT_S)
         self._pending += 1
+        # Where a thread is free, too, the photo need not wait until that has woken up.
+        if self._pending <= self._count and len(data) < _SMALL:
+            order.reading = self._pool.begin_at_once(data, order.job)
         try:
             return await self._run(order, self._threads)
         except HeavyPhotoError:
             if self._heavy_pending >= self._heavy_limit:
                 raise OverloadedError from None
-            order.heavy = True
+            order.heavy, order.reading = True, None
             self._heavy_pending += 1
             try:
                 return await self._run(order, self._heavy_thread)
@@ -117,24 +126,35 @@ class Predictor:
 
     async def _run(self, order: _Order, threads: Executor) -> Prediction:
         work: Future[Prediction] = threads.submit(self._predict, order)
-        # Has no effect on what has begun.
-        too_late = asyncio.get_running_loop().call_later(order.must_begin - perf_counter(), work.cancel)
+        answer = asyncio.wrap_future(work)
+        left = order.must_begin - perf_counter()
+        too_late = None if order.reading else asyncio.get_running_loop().call_later(left, work.cancel)
         try:
-            return await asyncio.wrap_future(work)
+            return await asyncio.shield(answer)
         except asyncio.CancelledError:
-            order.dropped = True
             task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise OverloadedError from None
+            if task is None or not task.cancelling():
+                raise OverloadedError from None
+            order.dropped = True
+            if order.reading or not work.cancel():
+                # It keeps its place until it has come to its end.
+                self._pending += 1
+                answer.add_done_callback(self._forget)
+            raise
         finally:
-            too_late.cancel()
+            if too_late:
+                too_late.cancel()
+
+    def _forget(self, answer: "asyncio.Future[Prediction]") -> None:
+        self._pending -= 1
+        if not answer.cancelled():
+            answer.exception()  # nobody else asks for it, and asyncio would say so
 
     def _predict(self, order: _Order) -> Prediction:
         start = perf_counter()
-        at_least = _PREVIEW_SIDE if order.with_preview else _KEPT_SIDE if self._keeps else SIDE
-        longest = _PREVIEW_SIDE if order.with_preview or self._keeps else None
-        photo = self._pool.read(order.data, Job(self._max_pixels, at_least, longest), order.heavy)
+        reading = order.reading or self._pool.begin(order.data, order.job, order.heavy)
+        sha256 = hashlib.sha256(order.data).hexdigest()
+        photo = reading.result()
         if order.dropped:
             raise CancelledError
         decoded = perf_counter()
@@ -142,8 +162,8 @@ class Predictor:
         return Prediction(
             # Sums to 1 as printed, too: the shares are those of float64.
             probabilities=dict(zip(self._classes, (scores / scores.sum(dtype=np.float64)).tolist(), strict=True)),
-            image_sha256=hashlib.sha256(order.data).hexdigest(),
+            image_sha256=sha256,
             decode_s=decoded - start,
             infer_s=perf_counter() - decoded,
-            preview=photo.preview if longest else None,
+            preview=photo.preview if order.job.preview else None,
         )

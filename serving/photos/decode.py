@@ -18,6 +18,7 @@ __all__ = ["decode", "jpeg"]
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 _NAMES = "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
 _BAND = 1_000_000  # pixels
+_MAX_EXIF = 2**17  # in hexadecimal digits
 # What undoes the turn that EXIF data state.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -93,6 +94,9 @@ def _loaded(image: Image.Image, at_least: int) -> Image.Image:
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
+    # Pillow copies what each tag is said to hold, of which there may be thousands: no more than a JPEG has room for.
+    if any(len(image.info.get(name) or "") > _MAX_EXIF for name in ("exif", "Raw profile type exif")):
+        return None
     with suppress(Exception):  # damaged EXIF data does not make the pixels any worse
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return None

@@ -25,9 +25,11 @@ _MAX_TILES = 65_536
 
 # Markers that a length follows, and the end; not a stuffed zero, a restart or a fill byte.
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-_JPEG = b"\xff\xd8\xff"
-_SCAN = b"\xda"
 _JPEG_FRAMES = frozenset(bytes([code]) for code in range(0xC0, 0xD0) if code not in (0xC4, 0xC8, 0xCC))
+_JPEG_SEQUENTIAL = frozenset((b"\xc0", b"\xc1", b"\xc9"))
+_JPEG_SCAN = b"\xda"
+# Of a BMP's compressions, those that Pillow goes over in Python, which takes as long as so many pixels elsewhere.
+_RUN_LENGTHS, _PIXELS_PER_RUN = (1, 2), 20
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _TIFF_UINTS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _HEIGHT, _COMPRESSION, _STRIP_ROWS, _STRIP_LENGTHS, _TILE_WIDTH, _TILE_HEIGHT, _TILE_LENGTHS = _TIFF_TAGS = (
@@ -37,18 +39,20 @@ _WIDTH, _HEIGHT, _COMPRESSION, _STRIP_ROWS, _STRIP_LENGTHS, _TILE_WIDTH, _TILE_H
 
 
 def check(data: bytes, max_pixels: int) -> int:
-    """How many pixels a decoder will hold at once; 0 for what is scaled while it is decoded, or is not understood.
+    """How many pixels a decoder goes over; 0 for what is scaled while it is decoded, or is not understood.
 
     Raises ``TooManyPixelsError`` above ``max_pixels`` or ``MAX_SIDE``, ``PhotoError`` for one of too many parts.
     """
     held = 0
     # A header that breaks off, counts beyond its end or makes no sense is the decoder's to complain about.
     with suppress(struct.error, LookupError, ArithmeticError, ValueError):
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data, max_pixels)
         for width, height in _sizes(data):
             check_size(width, height, max_pixels)
             held = max(held, width * height)
-        if data.startswith(_JPEG):
-            held *= _scans(data, held) > 1
+        if data[:2] == b"BM" and data[30] in _RUN_LENGTHS:
+            held = max(held, _PIXELS_PER_RUN * len(data))
     return held
 
 
@@ -73,8 +77,6 @@ def _sizes(data: bytes) -> Iterator[tuple[int, int]]:
             yield from _webp(data)
         case b"II*\0" | b"II\0*" | b"MM\0*" | b"MM*\0" | b"II+\0" | b"MM\0+":
             yield from _tiff(data)
-        case start if start.startswith(_JPEG):
-            yield from _jpeg(data)
         case start if start[:2] == b"BM":
             yield from _bmp(data)
         case _ if data[4:8] == b"ftyp":
@@ -140,26 +142,23 @@ def _bmp(data: bytes) -> Iterator[tuple[int, int]]:
     yield abs(width), abs(height)
 
 
-def _jpeg(data: bytes) -> Iterator[tuple[int, int]]:
+def _jpeg(data: bytes, max_pixels: int) -> int:
+    """What ``check`` returns; scans of thumbnails within the photo or of films after it are none of its own."""
+    pixels = scans = components = 0
+    in_one_go = False
     for marker, at in _segments(data):
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            yield width, height
-        if marker == _SCAN:
-            return
-
-
-def _scans(data: bytes, pixels: int) -> int:
-    """How many scans a JPEG has, not counting thumbnails within it or films after it."""
-    scans = 0
-    for marker, at in _segments(data):
-        if marker == _SCAN:
+            height, width, components = struct.unpack_from(">HHB", data, at + 3)
+            check_size(width, height, max_pixels)
+            pixels = max(pixels, width * height)
+            in_one_go = marker in _JPEG_SEQUENTIAL
+        elif marker == _JPEG_SCAN:
+            if in_one_go and data[at + 2] == components:
+                return 0  # whatever follows is not looked at
             scans += 1
-            if scans == 1 and data.count(b"\xff" + _SCAN, at) == 0:
-                break
             if scans > _MAX_SCANS or scans * pixels > _MAX_PASSED:
                 raise PhotoError("The photo is built of too many scans to be read safely.")
-    return scans
+    return pixels
 
 
 def _segments(data: bytes) -> Iterator[tuple[bytes, int]]:

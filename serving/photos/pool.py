@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from signal import SIGPROF
 from threading import Lock
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from .errors import HeavyPhotoError, PhotoError, TooManyPixelsError
 from .job import LIGHT, Job, Limits
 
-__all__ = ["Photo", "Pool", "prepare"]
+__all__ = ["Photo", "Pool", "Reading", "prepare"]
 
 _REFUSALS = {error.__name__: error for error in (HeavyPhotoError, PhotoError, TooManyPixelsError)}
 _BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
@@ -35,6 +36,8 @@ _HEAVY_CPU_S, _HEAVY_S = 5.0, 6.0
 _START_S = 60
 # More than this, a file in memory gives back after each photo.
 _KEPT_BYTES = 1_000_000
+# What comes out of a worker is not to be believed either.
+_ANSWER_BYTES, _PHOTO_BYTES = 10_000, 10_000_000
 # Each arena of malloc's and each thread of a library counts against a worker's limit, and is of no use to it. Memory
 # that is given back after each photo has to be asked for, and cleared, at the next.
 _ENVIRONMENT = {
@@ -59,52 +62,81 @@ def prepare() -> None:
 
 
 class Pool:
-    """``workers`` processes for photos that are read in a moment, and one at a time, made for it, for any other.
+    """``workers`` processes for photos that are read in a moment; any other has one made for it.
 
-    ``read`` may be called from several threads.
+    May be used by several threads.
     """
 
     def __init__(self, workers: int, max_pixels: int) -> None:
         light = Limits(_LIGHT_CPU_S, _MB + LIGHT * _BYTES_PER_PIXEL // 10**6)
-        self._heavy = _Worker(Limits(_HEAVY_CPU_S, _MB + max_pixels * _BYTES_PER_PIXEL // 10**6, heavy=True))
-        self._one_heavy = Lock()
-        self._light = [_Worker(light) for _ in range(workers)]
+        self._heavy = Limits(_HEAVY_CPU_S, _MB + max_pixels * _BYTES_PER_PIXEL // 10**6, heavy=True)
+        self._workers = [_Worker(light) for _ in range(workers)]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
-        for worker in self._light:
+        for worker in self._workers:
             worker.start()
             self._free.put(worker)
 
     @property
     def pids(self) -> list[int]:
-        """The processes there are."""
-        return [worker.pid for worker in (*self._light, self._heavy) if worker.pid]
+        """The processes that are always there."""
+        return [worker.pid for worker in self._workers]
+
+    def begin(self, data: bytes, job: Job, heavy: bool = False) -> "Reading":
+        """Hands a photo to a process, once one has nothing to do; its ``result`` has to be asked for."""
+        if heavy:
+            worker = _Worker(self._heavy)
+            worker.start()
+            return Reading(worker, data, job, _HEAVY_S, _Worker.stop)
+        return Reading(self._free.get(), data, job, _LIGHT_S, self._free.put)
+
+    def begin_at_once(self, data: bytes, job: Job) -> "Reading | None":
+        """The same, without waiting: None where every process has something to do."""
+        try:
+            return Reading(self._free.get_nowait(), data, job, _LIGHT_S, self._free.put)
+        except Empty:
+            return None
 
     def read(self, data: bytes, job: Job, heavy: bool = False) -> Photo:
-        """The photo in ``data``.
+        """The photo in ``data``; raises what ``Reading.result`` does."""
+        return self.begin(data, job, heavy).result()
+
+    def close(self) -> None:
+        """Ends the processes; nothing may be read meanwhile."""
+        for worker in self._workers:
+            worker.stop()
+
+
+class Reading:
+    """A photo that a process is at."""
+
+    def __init__(
+        self, worker: "_Worker", data: bytes, job: Job, within_s: float, done: Callable[["_Worker"], None]
+    ) -> None:
+        self._worker, self._data, self._job, self._within_s, self._done = worker, data, job, within_s, done
+        self._asked = worker.ask(data, job)
+
+    def result(self) -> Photo:
+        """The photo, once it is read.
 
         Raises ``PhotoError`` where it is none, or breaks or outlasts the process it is in, and ``HeavyPhotoError``
         where it has to be asked for again as a ``heavy`` one.
         """
-        if heavy:
-            with self._one_heavy:
-                try:
-                    return self._heavy.read(data, job, _HEAVY_S)
-                finally:
-                    self._heavy.stop()  # what it took of memory goes with it
-        worker = self._free.get()
         try:
-            return worker.read(data, job, _LIGHT_S)
+            if not self._asked:
+                self._worker.start()
+                self._worker.ask(self._data, self._job)
+            answer = self._worker.answer(self._within_s)
+            if len(self._data) > _KEPT_BYTES:
+                self._worker.shrink()
         finally:
-            self._free.put(worker)
-
-    def close(self) -> None:
-        """Ends the processes; nothing may be read meanwhile."""
-        for worker in self._light:
-            worker.stop()
+            self._done(self._worker)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 class _Worker:
-    """One process at a time, started when there is none, and the file in memory that it shares with this one."""
+    """One process at a time, and the file in memory that it shares with this one."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -121,31 +153,41 @@ class _Worker:
                 if not self.pid:
                     self._close()
 
-    def read(self, data: bytes, job: Job, within_s: float) -> Photo:
+    def ask(self, data: bytes, job: Job) -> bool:
+        """Hands over a photo; false where the process has ended while it had nothing to do, or was never started."""
+        if not self.pid:
+            return False
+        os.pwrite(self._file, data, 0)
         try:
-            self._ask(data, job, within_s)
-            line = self._answers.readline()
-        except TimeoutError:
-            self.kill()
-            raise PhotoError(_TOO_SLOW) from None
-        except ConnectionResetError:
-            line = b""
-        if not line:
-            raise PhotoError(_TOO_SLOW if self.kill() == -SIGPROF else _BROKE)
-        answer = json.loads(line)
-        if len(data) > _KEPT_BYTES:
-            os.ftruncate(self._file, answer.get("length", 0))
-        if "failed" in answer:
-            raise RuntimeError(answer["failed"])
-        if "refused" in answer:
-            raise _REFUSALS[answer["refused"]](answer["sentence"])
-        made, start = os.pread(self._file, answer["length"], 0), answer["preview_at"]
-        pixels = np.frombuffer(made, answer["dtype"], start // np.dtype(answer["dtype"]).itemsize)
-        return Photo(pixels.reshape(answer["shape"]), made[start:])
+            self._channel.sendall(pickle.dumps((len(data), job)))
+        except OSError:
+            with suppress(OSError):
+                self.stop()
+        return bool(self.pid)
 
-    def kill(self) -> int:
-        """Ends the process whatever it is at, and returns how it ended."""
-        return self._end(at_once=True)
+    def answer(self, within_s: float) -> Photo | Exception:
+        """The photo, or what is to be raised instead.
+
+        Raises ``PhotoError`` where the process says nothing in time, or nothing that makes sense, and ends it.
+        """
+        try:
+            self._channel.settimeout(within_s)
+            said = dict(json.loads(self._answers.readline(_ANSWER_BYTES)))
+            if "failed" in said:
+                return RuntimeError(said["failed"])
+            if "refused" in said:
+                return _REFUSALS[said["refused"]](said["sentence"])
+            made, start = os.pread(self._file, min(said["length"], _PHOTO_BYTES), 0), said["preview_at"]
+            return Photo(np.frombuffer(made[:start], said["dtype"]).reshape(said["shape"]), made[start:])
+        except TimeoutError:
+            self._end(at_once=True)
+            raise PhotoError(_TOO_SLOW) from None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise PhotoError(_TOO_SLOW if self._end(at_once=True) == -SIGPROF else _BROKE) from error
+
+    def shrink(self) -> None:
+        """Gives back the memory of a large photo."""
+        os.ftruncate(self._file, 0)
 
     def stop(self) -> None:
         """Ends the process when it has answered."""
@@ -156,21 +198,6 @@ class _Worker:
         pid, self.pid = self.pid, 0
         self._close()
         return _nursery.end(pid, at_once)
-
-    def _ask(self, data: bytes, job: Job, within_s: float) -> None:
-        for last in (False, True):
-            if not self.pid:
-                self.start()
-            os.pwrite(self._file, data, 0)
-            self._channel.settimeout(within_s)
-            try:
-                self._channel.sendall(pickle.dumps((len(data), job)))
-            except BrokenPipeError:  # it ended while it had nothing to do: no fault of this photo
-                self.stop()
-                if last:
-                    raise
-            else:
-                return
 
     def _close(self) -> None:
         self._answers.close()

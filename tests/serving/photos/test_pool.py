@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from serving.photos.decode import decode
 from serving.photos.errors import HeavyPhotoError, PhotoError
 from serving.photos.job import Job
 from serving.photos.pixels import to_pixels
-from serving.photos.pool import Photo, Pool
+from serving.photos.pool import Pool
 from tests.serving.photos import encoded, quarters, scenery
 from tests.serving.photos.hostile import large, rle_bitmap
 from tests.system import eventually
@@ -45,17 +45,6 @@ def cpu_ticks(pid: int) -> int:
 
 def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
-
-
-@contextmanager
-def reading(opened: Pool, data: bytes) -> Iterator[Future[Photo]]:
-    """A photo that a worker is at, with all its might."""
-    (pid,) = opened.pids[:1]
-    before = cpu_ticks(pid)
-    with ThreadPoolExecutor(1) as thread:
-        read = thread.submit(opened.read, data, JOB)
-        eventually(lambda: cpu_ticks(pid) > before + 5)
-        yield read
 
 
 def good(opened: Pool) -> bool:
@@ -89,15 +78,25 @@ def test_a_photo_that_is_none() -> None:
 
 
 @linux
-def test_a_worker_that_is_killed_in_the_middle_of_a_photo() -> None:
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_worker_that_is_killed_in_the_middle_of_a_photo(heavy: bool) -> None:
     with pool() as opened:
-        (pid,) = opened.pids
-        with reading(opened, rle_bitmap()) as read:
-            os.kill(pid, signal.SIGKILL)
-            with pytest.raises(PhotoError, match=BROKE):
-                read.result()
+        before = opened.pids
+        if heavy:
+            reading = opened.begin(rle_bitmap(), JOB, heavy=True)
+            pid = reading._worker.pid
+            eventually(lambda: cpu_ticks(pid) > 5)
+        else:
+            (pid,) = before
+            os.kill(pid, signal.SIGSTOP)
+            reading = opened.begin(GOOD, JOB)
+        os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(PhotoError, match=BROKE):
+            reading.result()
+        assert gone(pid)
         assert good(opened)
-        assert opened.pids != [pid]
+        assert (opened.pids == before) is heavy
 
 
 @linux
@@ -127,11 +126,12 @@ def test_the_process_that_workers_come_from_may_be_killed() -> None:
 
 @linux
 def test_a_photo_that_takes_too_much_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "_LIGHT_CPU_S", 0.2)
+    monkeypatch.setattr(pools, "_HEAVY_CPU_S", 0.2)
     with pool() as opened:
-        (pid,) = opened.pids
+        reading = opened.begin(rle_bitmap(), JOB, heavy=True)
+        pid = reading._worker.pid
         with pytest.raises(PhotoError, match=TOO_SLOW):
-            opened.read(rle_bitmap(), JOB)
+            reading.result()
         assert gone(pid)
         assert good(opened)
 
@@ -164,11 +164,13 @@ def test_a_photo_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
 @linux
 def test_others_are_read_while_one_is_not_to_be_had() -> None:
     with pool(2) as opened:
-        with reading(opened, rle_bitmap()) as read:
-            assert all(good(opened) for _ in range(10))
-            assert not read.done()
-            os.kill(opened.pids[0], signal.SIGKILL)
-            assert read.exception()
+        pid = opened.pids[0]
+        os.kill(pid, signal.SIGSTOP)
+        reading = opened.begin(GOOD, JOB)
+        assert all(good(opened) for _ in range(10))
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(PhotoError):
+            reading.result()
         assert all(good(opened) for _ in range(4))
 
 
@@ -202,7 +204,7 @@ def test_a_worker_is_the_first_to_go_where_memory_runs_out() -> None:
 @linux
 def test_a_file_in_memory_does_not_stay_as_large_as_the_largest_photo() -> None:
     with pool() as opened:
-        (worker,) = opened._light
+        (worker,) = opened._workers
         opened.read(large(1900, 1900, "BMP"), JOB)
         assert os.fstat(worker._file).st_size < 1_000_000
         assert good(opened)
@@ -212,4 +214,38 @@ def test_a_fault_of_our_own_is_none_of_the_photos(monkeypatch: pytest.MonkeyPatc
     with pool() as opened:
         with pytest.raises(RuntimeError, match="AttributeError"):
             opened.read(GOOD, None)  # type: ignore[arg-type]
+        assert good(opened)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"no json\n",
+        b"7\n",
+        b"{}\n",
+        b'{"refused": "SystemExit", "sentence": ""}\n',
+        b'{"shape": [150, 150, 3], "dtype": "O", "length": 9, "preview_at": 9}\n',
+        b'{"shape": [150, 150, 3], "dtype": "|u1", "length": 1000000000000, "preview_at": 67500}\n',
+        b'{"failed": "' + b"x" * 1_000_000,
+    ],
+)
+def test_what_a_worker_says_is_not_believed(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pool() as opened:
+        (worker,) = opened._workers
+        reading = opened.begin(b"photo", JOB)
+        worker._answers.close()
+        worker._answers = BytesIO(said)
+
+        with pytest.raises(PhotoError, match=BROKE):
+            reading.result()
+        assert good(opened)
+
+
+def test_nobody_waits_who_does_not_want_to() -> None:
+    with pool() as opened:
+        reading = opened.begin_at_once(GOOD, JOB)
+        assert reading
+        assert opened.begin_at_once(GOOD, JOB) is None
+        assert reading.result().pixels.shape == (150, 150, 3)
         assert good(opened)
