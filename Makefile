@@ -1,4 +1,4 @@
-# make run · make test · make lint · make bench · make evaluate
+# make run · make test · make lint · make bench · make storm · make evaluate
 PYTHON ?= python3
 PHOTOS ?= sample_data
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint bench evaluate clean
+.PHONY: run test lint bench storm evaluate clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m local
@@ -24,6 +24,9 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
+
+storm: $(VENV)/.test
+	$(BIN)/python -m storm
 
 evaluate: $(VENV)/.test
 	$(BIN)/python -m training.evaluate $(PHOTOS) $(if $(filter sample_data,$(PHOTOS)),--all)

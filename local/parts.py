@@ -1,5 +1,6 @@
 """The parts of a system on one machine: what runs, with which settings, and where."""
 
+import grp
 import os
 import shutil
 import socket
@@ -52,7 +53,6 @@ class Place:
             "CONF_DIR": f"{self.run}/conf",
             "RUN_DIR": self.run,
             "STATE_DIR": str(self.folder / "gateway"),
-            "SPOOL_DIR": f"{self.run}/body",
             "LEDGER_DIR": str(self.ledger),
             "LISTEN": self.listen,
             "WORKERS": self.workers,
@@ -97,7 +97,11 @@ def commands(place: Place, variants: Sequence[Variant] = VARIANTS) -> dict[str, 
     started["gateway"] = (["sh", _GATEWAY, "keep"], place.gateway)
     # What nginx starts with is put in place by the same script, before nginx reads it. It prints nothing itself, and
     # workers that outlive it must not keep its end from being seen.
-    serve = f'sh "{_GATEWAY}" first && exec "{NGINX}" -c "{place.run}/nginx.conf" -g "daemon off;" >/dev/null'
+    options = "daemon off;"
+    if os.geteuid() == 0:
+        # Not as nobody, who may not look into the folders of whoever started it.
+        options += f" user root {grp.getgrgid(os.getegid()).gr_name};"
+    serve = f'sh "{_GATEWAY}" first && exec "{NGINX}" -c "{place.run}/nginx.conf" -g "{options}" >/dev/null'
     started["nginx"] = (["sh", "-c", serve], place.gateway)
     return started
 

@@ -10,9 +10,8 @@ set -u
 : "${CONF_DIR:=/etc/nginx}" "${STATE_DIR:=/gateway}" "${LEDGER_DIR:=/ledger}" "${RUN_DIR:=/run/nginx}"
 : "${NGINX_COMMAND:=nginx}" "${LISTEN:=80}" "${WORKERS:=auto}" "${OWN_PORTS:=}" "${LOG:=short}"
 : "${EXPERIMENT_URL:=http://experiment:8010}" "${HOSTS:=names}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
-: "${SPOOL_DIR:=$STATE_DIR/body}"
-# A variant that is silent for so many seconds hangs.
-: "${ANSWER_S:=3}"
+# A variant that hangs is waited for so many seconds, one that is only busy for BUSY_S more.
+: "${ANSWER_S:=3}" "${BUSY_S:=10}"
 : "${FIRST_WAIT_S:=15}" "${LEDGER_BYTES:=67108864}" "${LEDGER_FILES:=20}" "${LEDGER_FREE_MB:=64}"
 # What is kept in memory, in a container: lines for people, and errors.
 LOG_BYTES=4194304
@@ -38,8 +37,8 @@ s/@host:\([^@]*\)@/\1/g' ;;
         -e "$([ -n "$resolver" ] && echo 's/^@dns@//' || echo '/^@dns@/d')" \
         -e "$([ -n "$OWN_PORTS" ] && echo 's/^@own@//' || echo '/^@own@/d')" \
         -e "s|@resolve@|${resolver:+ resolve}|g; s|@resolver@|$resolver|g; s|@workers@|$WORKERS|g; s|@listen@|$LISTEN|g" \
-        -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@spool@|$SPOOL_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
-        -e "s|@answer@|$ANSWER_S|g; s|@patience@|$((2 * ANSWER_S + 2))|g" \
+        -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
+        -e "s|@answer@|$ANSWER_S|g; s|@busy@|$BUSY_S|g; s|@patience@|$((2 * ANSWER_S + BUSY_S + 2))|g" \
         -e "s|@experiment@|${EXPERIMENT_URL#http://}|g; s|@gateway@|$GATEWAY|g; s|@born@|$(cat "$RUN_DIR/born")|g" "$1"
 }
 
@@ -48,7 +47,9 @@ epoch_of() { sed -n '1s/^# epoch \([0-9]*\)$/\1/p' "$1"; }
 # What nginx says of the routes in $1; nothing where all is well.
 fault() {
     fill "$1" >"$RUN_DIR/next.conf"
-    sed "s|$RUN_DIR/routes.conf|$RUN_DIR/next.conf|" "$RUN_DIR/nginx.conf" >"$RUN_DIR/test.conf"
+    # A test listens for a moment. Where nginx is still to start, somebody might hear that.
+    sed "s|listen $LISTEN |listen unix:$RUN_DIR/test.sock |" "$RUN_DIR/next.conf" >"$RUN_DIR/test.routes"
+    sed "s|$RUN_DIR/routes.conf|$RUN_DIR/test.routes|" "$RUN_DIR/nginx.conf" >"$RUN_DIR/test.conf"
     said=$("$NGINX_COMMAND" -t -q -c "$RUN_DIR/test.conf" 2>&1) && return
     echo "${said:-it did not say why}" | sed -n "1{s|^.*\] [0-9#]*: ||; s|$RUN_DIR/||g; p;}"
 }
@@ -61,7 +62,7 @@ hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/he
 }
 
 first() {
-    mkdir -p "$STATE_DIR" "$SPOOL_DIR" "$LEDGER_DIR" || exit 1
+    mkdir -p "$STATE_DIR/body" "$LEDGER_DIR" || exit 1
     [ ! -f "$RUN_DIR/born" ] || count_lines
     # What a gateway that was killed left behind.
     rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.* "$STATE_DIR"/written.*
@@ -290,12 +291,13 @@ feel() {
     done
 }
 
-# A variant hangs that is silent twice in a row. One that refuses a connection is down, which costs no time.
+# A variant hangs that is silent three times in a row; from the first time on, nobody waits longer than ANSWER_S. One
+# that refuses a connection is down, which costs no time.
 probe() {
     [ -S "$RUN_DIR/gateway.sock" ] || return 0
     names=$(sed -n 's/^upstream replicas_\(.*\) {$/\1/p' "$RUN_DIR/routes.conf")
     # shellcheck disable=SC2046,SC2086  (names have no spaces)
-    curl -s --parallel --max-time $((ANSWER_S + 2)) --unix-socket "$RUN_DIR/gateway.sock" \
+    curl -s --parallel --max-time 3 --unix-socket "$RUN_DIR/gateway.sock" \
         -w '%{url_effective} %{http_code}\n' \
         $(for name in $names; do echo "-o /dev/null http://nginx/livez/$name"; done) 2>/dev/null |
         while read -r url status; do
@@ -304,7 +306,7 @@ probe() {
                 000) ;; # nginx itself said nothing
                 504)
                     echo silent >>"$RUN_DIR/silent-$name"
-                    [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 2 ] || [ -f "$RUN_DIR/hung-$name" ] ||
+                    [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 3 ] || [ -f "$RUN_DIR/hung-$name" ] ||
                         { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
                     ;;
                 *)

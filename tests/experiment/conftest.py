@@ -2,11 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +14,6 @@ import pytest
 import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 
 from experiment.control.splits import Entry
 from experiment.plan import Plan
@@ -31,13 +25,12 @@ from experiment.service import Service
 from experiment.settings import Settings
 from experiment.web.app import create_app
 from tests.conftest import require
+from tests.postgres import POSTGRES, Postgres
 from tests.system import eventually, free_port
 from traffic.split import Split, make_split
 
 PLAN = Plan(control="custom", candidate="vgg16")
 PLAN_TEXT = 'control = "custom"\ncandidate = "vgg16"\n'
-
-_POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 
 def line(request_id: str, variant: str = "custom", by: str = "round_robin", **fields: Any) -> str:
@@ -102,40 +95,9 @@ def ledger(tmp_path: Path) -> Ledger:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL that lasts as long as the tests."""
-    require("POSTGRES", (_POSTGRES / "initdb").exists(), f"PostgreSQL in {_POSTGRES}")
-    # PostgreSQL refuses to run as root, and its user must reach the folder. It ends when the tests are killed.
-    command = ["setpriv", "--pdeathsig", "INT"]
-    folder = Path(tempfile.mkdtemp(prefix="ab-postgres-"))
-    if os.geteuid() == 0:
-        command += ["--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        shutil.chown(folder, "postgres", "postgres")
-    port, data = free_port(), str(folder / "data")
-    url = f"postgresql+psycopg://ab@127.0.0.1:{port}/postgres"
-    try:
-        initdb = [str(_POSTGRES / "initdb"), "-D", data, "-A", "trust", "-U", "ab", "--no-sync"]
-        subprocess.run([*command, *initdb], check=True, stdout=subprocess.DEVNULL, timeout=120, cwd=folder)
-        serve = [str(_POSTGRES / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
-        with (folder / "log").open("w") as log:
-            server = subprocess.Popen([*command, *serve], stdout=log, stderr=log, cwd=folder)
-        try:
-            eventually(lambda: _answers(url))
-            yield url
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(30)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _answers(url: str) -> bool:
-    engine = create_engine(url)
-    try:
-        engine.connect().close()
-    except OperationalError:
-        return False
-    finally:
-        engine.dispose()
-    return True
+    require("POSTGRES", (POSTGRES / "initdb").exists(), f"PostgreSQL in {POSTGRES}")
+    with Postgres() as server:
+        yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
