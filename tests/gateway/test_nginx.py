@@ -39,7 +39,7 @@ def test_the_ledger_line_has_all_its_fields(shared_system: System, photo: bytes)
 
     assert set(line) == {
         *("ts", "request_id", "epoch", "variant", "by", "status", "predicted_class", "probability"),
-        *("image_sha256", "upstream_time_s", "upstream_addr", "gateway", "run"),
+        *("image_sha256", "upstream_time_s", "upstream_addr", "person", "gateway", "run"),
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["ts"])
     assert line["predicted_class"] == answer.json()["likely_class"]
