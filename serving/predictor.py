@@ -20,8 +20,8 @@ __all__ = ["OverloadedError", "Prediction", "Predictor"]
 _PREVIEW_SIDE = 800
 # The shorter side of a photo that is kept: enough to tell a fruit by.
 _KEPT_SIDE = 2 * SIDE
-# With the time a photo may take once it has begun, less than nginx waits for an answer.
-_WAIT_S = 3
+# With the time that a photo may take once it has begun, less than nginx waits for an answer.
+_WAIT_S, _HEAVY_WAIT_S = 5, 3
 # Bytes that are copied in less time than a thread takes to wake up.
 _SMALL = 300_000
 
@@ -107,6 +107,7 @@ class Predictor:
             if self._heavy_pending >= self._heavy_limit:
                 raise OverloadedError from None
             order.heavy, order.reading = True, None
+            order.must_begin += _HEAVY_WAIT_S - _WAIT_S
             self._heavy_pending += 1
             try:
                 return await self._run(order, self._heavy_thread)
