@@ -14,6 +14,9 @@ from serving.quantise import calibration_photos, pays
 from serving.settings import Settings
 from tests.serving.test_engine import VGG16, converting_here, settings, weights_of
 
+# Where bytes do not pay, sums of their products overflow, and nothing is served in them.
+only_where_bytes_pay = pytest.mark.skipif(not pays(), reason="this processor does not multiply bytes")
+
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
@@ -68,6 +71,7 @@ def test_only_a_quantised_network_is_marked(tmp_path: Path) -> None:
     assert kinds[True].count("FakeQuantize") == 2 * layers > 2 * 13
 
 
+@only_where_bytes_pay
 def test_a_layer_is_rounded_to_bytes_of_its_own_reach() -> None:
     """A product with weights of very different reach: every output keeps its own."""
     weights = np.array([[100, -50, 0], [0.01, 0.005, -0.0025]], np.float32)
@@ -82,6 +86,7 @@ def test_a_layer_is_rounded_to_bytes_of_its_own_reach() -> None:
     assert found == pytest.approx(weights @ photos[1], rel=0.02)
 
 
+@only_where_bytes_pay
 def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
