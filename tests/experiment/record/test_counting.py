@@ -9,6 +9,7 @@ import pytest
 from experiment.record import intake
 from experiment.record.counting import BUCKETS, bucket, bucket_end
 from experiment.record.database import Database
+from experiment.record.experiments import Experiments
 from experiment.record.labels import Given, give_label
 from experiment.record.ledger import Line
 from tests.experiment.conftest import PLAN, Ledger, begin, both, line, report_of, take_in
@@ -118,7 +119,7 @@ def test_a_third_variant_is_in_nobodys_way(sqlite: Database) -> None:
         Line(now, "r", 1, "custom", "shadow", "ok", "lemon", 0.1),
     ]
     with sqlite.write() as connection:
-        intake.take_in(sqlite, connection, lines, intake.Experiments.load(connection))
+        intake.take_in(sqlite, connection, lines, Experiments.load(connection))
     assert give_label(sqlite, "r", "lemon") is Given.TAKEN
     report = report_of(sqlite)
     assert report["confusion"] == {"custom": {"lemon": {"lemon": 1}}, "third": {"lemon": {"apple": 1}}}
