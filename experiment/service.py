@@ -211,10 +211,11 @@ class Service:
         return Circumstances(report["experiment"]["id"], self._running, figures(report))
 
     def _note_changes(self) -> None:
-        history = self.changes.splits.history()
+        # Before the history: what comes into force in between is noted by the next round.
         in_force = self.changes.splits.in_force().epoch
         if in_force == self._noted:
             return
+        history = self.changes.splits.history()
         with self.database.write() as connection:
             for change in unnoted(connection, history):
                 note_change(connection, change, self._circumstances(connection))

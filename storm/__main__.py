@@ -34,6 +34,10 @@ slow_share = 0.99
 _LEDGER_MB = 128
 
 
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
 @dataclass(frozen=True)
 class Sizes:
     """How often each fault is done, and for how many seconds those take that last."""
@@ -70,7 +74,7 @@ class Row:
 class Storm:
     """One storm over one ``system`` and its ``database_url``. ``rows`` grow as it goes."""
 
-    def __init__(self, system: System, database_url: str, photo: bytes, say: Callable[[str], None] = print) -> None:
+    def __init__(self, system: System, database_url: str, photo: bytes, say: Callable[[str], None] = _say) -> None:
         self.system = system
         self.rows: list[Row] = []
         self.reused = 0
@@ -202,7 +206,7 @@ def prepare(folder: Path, database_url: str = "") -> System:
     return System(folder, DATABASE_URL=database_url, BUSY_S="60")
 
 
-def on_postgres(folder: Path, photo: bytes, seconds: float, say: Callable[[str], None] = print) -> Storm:
+def on_postgres(folder: Path, photo: bytes, seconds: float, say: Callable[[str], None] = _say) -> Storm:
     """A storm of a PostgreSQL that is killed, and one that is stopped."""
     with Postgres() as postgres, prepare(folder, postgres.url) as system:
         storm = Storm(system, postgres.url, photo, say)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -211,7 +211,7 @@ def _add(connection: Connection, entry: Entry) -> None:
 
 
 def _kept_in_files(folder: Path) -> list[Entry]:
-    """``history.jsonl`` and ``split.json`` as far as they can be read, each epoch once."""
+    """``history.jsonl`` and ``split.json`` as far as they can be read; of an epoch that was used twice, the last."""
     found: dict[int, Entry] = {}
     before: int | None = None
     for line in _lines(folder / "history.jsonl"):
@@ -219,15 +219,19 @@ def _kept_in_files(folder: Path) -> list[Entry]:
             change = json.loads(line)
             split = Split.from_json(change["split"])
             ts = datetime.fromisoformat(change["ts"]).timestamp()
-            reason, restores = change.get("reason", ""), change.get("restores")
-            action = change["action"]
-        except (ValueError, KeyError, TypeError):
+            reason, restores = str(change.get("reason", "")), change.get("restores")
+            action: Action = change["action"] if change["action"] in get_args(Action) else "split"
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue  # torn by a crash; what follows it may be whole
+        if split.epoch in found:
+            before = found[split.epoch].before
+        if not isinstance(restores, int) or restores >= split.epoch:
+            restores = None
         found[split.epoch] = Entry(split.epoch, ts, action, "", reason, restores, before, split, "in_force")
         before = split.epoch
     try:
         split = Split.from_json(json.loads("\n".join(_lines(folder / "split.json"))))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
     else:
         if split.epoch > max(found, default=0):

@@ -21,6 +21,7 @@ from sqlalchemy import (
     event,
     func,
     inspect,
+    make_url,
     select,
     text,
 )
@@ -184,6 +185,7 @@ weights = Table(
     Column("since", Float, nullable=False),
 )
 
+_LOCK_S = 5
 _LOCK = 4_703_118  # any number, the same in every copy of this service
 
 
@@ -197,7 +199,7 @@ class Database:
     def __init__(self, url: str) -> None:
         """Makes the tables that are not there yet. Raises ``DatabaseError`` for a URL that means nothing."""
         try:
-            engine = create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, pool_pre_ping=True, connect_args=_patience(url))
         except (ArgumentError, NoSuchModuleError, ModuleNotFoundError):
             raise DatabaseError(
                 "DATABASE_URL is not understood. It looks like postgresql+psycopg://user:password@host/name, or is "
@@ -257,6 +259,12 @@ class Database:
         self._engine.dispose()
 
 
+def _patience(url: str) -> dict[str, Any]:
+    """That nobody waits longer for a lock of PostgreSQL than for SQLite's."""
+    is_postgres = make_url(url).get_backend_name() == "postgresql"
+    return {"connect_timeout": _LOCK_S, "options": f"-c lock_timeout={_LOCK_S}s"} if is_postgres else {}
+
+
 def _add_missing_columns(connection: Connection) -> None:
     """What an earlier version's tables lack; every column that came later may be null."""
     known = inspect(connection)
@@ -270,7 +278,12 @@ def _add_missing_columns(connection: Connection) -> None:
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin below, not where the driver thinks best
-    for pragma in ("journal_mode=WAL", "busy_timeout=5000", "cache_size=-65536", "wal_autocheckpoint=10000"):
+    for pragma in (
+        "journal_mode=WAL",
+        f"busy_timeout={1000 * _LOCK_S}",
+        "cache_size=-65536",
+        "wal_autocheckpoint=10000",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

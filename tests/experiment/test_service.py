@@ -227,3 +227,40 @@ def test_labels_go_on_while_the_ledger_is_read(serve: Callable[..., Any], databa
         running.ledger.write(*(line(str(number), ("custom", "vgg16")[number % 2]) for number in range(5000)))
         eventually(lambda: running.give("10", "lemon") == 201)
         eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 5000)
+
+
+def test_a_plan_changed_while_the_database_is_away_is_taken_up_when_it_is_back(
+    at_work: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = threading.Event()
+
+    def away(*_: object) -> bool:
+        tried.set()
+        raise OperationalError("", {}, Exception("locked"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("experiment.service.take_up", away)
+        at_work.plan.write_text(PLAN_TEXT + "alpha = 0.01\n")
+        assert tried.wait(60)
+        assert at_work.report()["experiment"]["id"] == 1
+    eventually(lambda: at_work.report()["experiment"]["id"] == 2)
+
+
+def test_a_plan_half_saved_begins_no_experiment(at_work: At) -> None:
+    """An editor that truncates the file, and writes it in two goes."""
+    whole = PLAN_TEXT + "alpha = 0.01\n"
+    for half in ("", whole[:20], PLAN_TEXT, whole):
+        at_work.plan.write_text(half)
+        time.sleep(0.3)
+    report = eventually(lambda: (found := at_work.report())["experiment"]["id"] > 1 and found)
+    assert (report["experiment"]["id"], report["experiment"]["alpha"]) == (2, 0.01)
+    assert len(report["experiment"]["others"]) == 1
+
+
+def test_a_variant_that_hangs_and_a_volume_that_fills_are_on_the_page(at_work: At) -> None:
+    at_work.service.changes.gateways.seen("gateway", epoch=1, hung=("vgg16",), low=True)
+    report = at_work.report()
+    assert (report["hung"], report["ledger"]["low"]) == (["vgg16"], ["gateway"])
+    page = at_work.client.get("/experiment").text
+    assert "vgg16 hangs." in page
+    assert "gateway runs out of room for its ledger." in page

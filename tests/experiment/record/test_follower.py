@@ -3,6 +3,7 @@
 import multiprocessing
 import random
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -213,3 +214,68 @@ def test_a_database_that_is_locked_for_a_while_is_waited_for(
     assert total(database, "line") == 2
     assert "The ledger waits: database is locked" in caplog.text
     database.close()
+
+
+def test_further_gateways_have_folders_of_their_own(sqlite: Database, ledger: Ledger) -> None:
+    begin(sqlite)
+    second = Ledger(ledger.folder / "second")
+    ledger.write(line("a", gateway="gateway", run="1"))
+    second.write(line("b", "vgg16", gateway="second", run="1"))
+    second.rotate()
+    second.write(line("c", "vgg16", gateway="second", run="1"))
+    follower = Follower(ledger.folder, sqlite)
+    follower.catch_up()
+    assert report_of(sqlite)["traffic"]["assigned"] == {"custom": 1, "vgg16": 2}
+    assert follower.read_to("gateway") == ""
+    assert follower.read_to("second") == "ledger-20260101T000001.jsonl"
+    ledger.rotate()
+    follower.catch_up()
+    assert follower.read_to("gateway") == "ledger-20260101T000001.jsonl"
+
+
+def test_what_a_gateway_wrote_and_nobody_found_is_lost_until_it_is_found(database: Database, ledger: Ledger) -> None:
+    begin(database)
+    told = {("gateway", "1"): 3}
+    follower = Follower(ledger.folder, database, written=lambda: told)
+    ledger.write(line("a", gateway="gateway", run="1"))
+    follower.catch_up()
+    assert total(database, "lost") == 2
+    assert "2 lines of the ledger were lost" in " ".join(report_of(database)["weaknesses"])
+    ledger.write(line("b", gateway="gateway", run="1"))
+    told["gateway", "1"] = 4
+    told["gateway", "2"] = 1
+    follower.catch_up()
+    assert total(database, "lost") == 3
+    Follower(ledger.folder, database, written=lambda: told).catch_up()
+    assert total(database, "lost") == 3
+
+
+def test_a_clock_that_was_put_back_is_said(sqlite: Database, ledger: Ledger) -> None:
+    begin(sqlite, earlier_s=60)
+    follower = Follower(ledger.folder, sqlite)
+    long_ago = time.time() - 3600
+    ledger.write(line("before it began", ts=long_ago))
+    follower.catch_up()
+    for name in "ab":
+        ledger.write(line(name))
+        follower.catch_up()
+    assert total(sqlite, "early") == 0
+    ledger.write(line("c", ts=long_ago))
+    follower.catch_up()
+    assert total(sqlite, "early") == 1
+    assert "a clock was put back" in " ".join(report_of(sqlite)["weaknesses"])
+
+
+def test_a_clock_that_is_before_the_experiment_is_said_at_once(sqlite: Database, ledger: Ledger) -> None:
+    begin(sqlite, earlier_s=-3600)
+    take_in(sqlite, ledger, line("a"), line("b"))
+    assert total(sqlite, "early") == 2
+
+
+def test_a_torn_line_at_the_end_keeps_no_file_from_being_given_up(sqlite: Database, ledger: Ledger) -> None:
+    begin(sqlite)
+    ledger.write(line("a"), '{"ts":"2026-')
+    ledger.rotate()
+    follower = Follower(ledger.folder, sqlite)
+    follower.catch_up()
+    assert follower.read_to("gateway") == "ledger-20260101T000001.jsonl"
