@@ -1,4 +1,4 @@
-"""``make lint``'s own checks: that nginx takes its configuration, and that the README tells the truth."""
+"""``make lint``'s own checks: that nginx takes its configuration, and that the documentation is true and complete."""
 
 import os
 import re
@@ -6,11 +6,24 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
-from local.parts import ROOT, Place, lay_out
+from fastapi.routing import APIRoute
 
-__all__ = ["commands_in", "main", "nginx_faults", "readme_faults"]
+import experiment.settings
+import serving.settings
+from abtest.cli import app as abtest
+from experiment.web import app as experiment_pages
+from experiment.web import control, feedback, label_page
+from local.parts import ROOT, Place, lay_out
+from serving import app as variant_pages
+
+__all__ = ["commands_in", "main", "nginx_faults", "page_faults"]
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("*/*.md"))]
+README_LINES = 180
 
 
 def nginx_faults() -> Iterator[str]:
@@ -35,29 +48,74 @@ def commands_in(text: str) -> list[str]:
     return [command for line in lines if (command := re.sub(r"\s+#.*|^#.*", "", line).strip())]
 
 
-def readme_faults(text: str) -> Iterator[str]:
-    """Files in the README's tree that are not there, folders it leaves out, targets and links that lead nowhere."""
+def page_faults(page: Path) -> Iterator[str]:
+    """Targets and links of one page that lead nowhere, and weights it shows that are not there any more."""
+    text, name = page.read_text(), page.relative_to(ROOT)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for target in re.findall(r"\bmake ([a-z]+)\b", "\n".join(commands_in(text))):
+        if target not in targets:
+            yield f"{name}: the Makefile has no target {target}"
+    for path in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        if not (page.parent / path).exists():
+            yield f"{name}: it links to {path}, which is not there"
+    for variant, shown in re.findall(r"│ (\w+) .*starter\.safetensors ([0-9a-f]{12})", text):
+        weights = ROOT / f"app_{variant}" / "app" / "artifacts" / "starter.safetensors"
+        if not sha256(weights.read_bytes()).hexdigest().startswith(shown):
+            yield f"{name}: {variant}'s starter weights are not {shown} any more"
+
+
+def tree_faults(text: str) -> Iterator[str]:
+    """Files in CONTRIBUTING.md's tree that are not there, and folders it leaves out."""
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     tree = next(iter(re.findall(r"^```text tree\n(.*?)^```", text, re.MULTILINE | re.DOTALL)), "")
     named = [line.split()[0] for line in tree.splitlines() if line.strip()]
     for name in named:
         if not any(path == name or path.startswith(name.rstrip("/") + "/") for path in tracked):
-            yield f"README.md: there is no {name}"
+            yield f"CONTRIBUTING.md: there is no {name}"
     for top in sorted({path.split("/")[0] + ("/" if "/" in path else "") for path in tracked}):
         if not top.startswith(".") and top not in named:
-            yield f"README.md: its tree leaves out {top}"
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for target in re.findall(r"\bmake ([a-z]+)\b", "\n".join(commands_in(text))):
-        if target not in targets:
-            yield f"README.md: the Makefile has no target {target}"
-    for path in re.findall(r"\]\(([^)#:]+)\)", text):
-        if not (ROOT / path).exists():
-            yield f"README.md: it links to {path}, which is not there"
+            yield f"CONTRIBUTING.md: its tree leaves out {top}"
+
+
+def settings() -> set[str]:
+    """The environment variables that people may set."""
+    compose = re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())
+    fields = chain(serving.settings.Settings.model_fields, experiment.settings.Settings.model_fields)
+    return {*compose, *(field.upper() for field in fields)}
+
+
+def routes() -> set[str]:
+    """The addresses that people and programs may ask for."""
+    routers = [variant_pages.predictions, variant_pages.pages, variant_pages.probes]
+    routers += [experiment_pages.pages, feedback.routes, label_page.routes, control.routes]
+    found = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    return {route.path for route in found if route.include_in_schema}
+
+
+def commands() -> set[str]:
+    return {command.name or command.callback.__name__ for command in abtest.registered_commands if command.callback}
+
+
+def undocumented(texts: str) -> Iterator[str]:
+    """Settings, routes and commands that ``texts``, all pages together, do not name."""
+    for setting in sorted(settings()):
+        if f"`{setting}`" not in texts:
+            yield f"the setting {setting} is not documented: docs/operations.md"
+    for route in sorted(routes()):
+        if not re.search(rf"[` ]{re.escape(route)}[`, ]", texts):
+            yield f"the route {route} is not documented: docs/http.md"
+    for command in sorted(commands()):
+        if not re.search(rf"\babtest {command}\b", texts):
+            yield f"the command abtest {command} is not documented"
 
 
 def main() -> int:
-    faults = [*nginx_faults(), *readme_faults((ROOT / "README.md").read_text())]
-    print("\n".join(faults) or "nginx takes its configuration; README.md's tree, targets and links are true.")
+    texts = {page: page.read_text() for page in PAGES}
+    faults = [*nginx_faults(), *chain.from_iterable(map(page_faults, PAGES)), *undocumented("\n".join(texts.values()))]
+    faults += tree_faults(texts[ROOT / "CONTRIBUTING.md"])
+    if (lines := len(texts[ROOT / "README.md"].splitlines())) > README_LINES:
+        faults.append(f"README.md has {lines} lines; what goes beyond {README_LINES} belongs into docs/")
+    print("\n".join(faults) or "nginx takes its configuration; the documentation is true, and leaves nothing out.")
     return bool(faults)
 
 

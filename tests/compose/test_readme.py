@@ -1,6 +1,8 @@
-"""Every command of the README, run as it stands."""
+"""Every command of the README and of docs/operations.md, run as it stands."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from tests.checks import commands_in
 from tests.compose.conftest import Stack
 from tests.system import eventually, free_port
 
-COMMANDS = commands_in((ROOT / "README.md").read_text())
+README = (ROOT / "README.md").read_text()
+# Pages of several may say the same command.
+COMMANDS = list(dict.fromkeys(commands_in(README + (ROOT / "docs" / "operations.md").read_text())))
 
 # Those that another test runs, in the same words or as the process behind them.
 ELSEWHERE = {
@@ -56,6 +60,24 @@ def test_command(stack: Stack, command: str) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.strip()
     assert '"detail"' not in done.stdout
+
+
+def test_the_answer_shown_is_what_comes(stack: Stack) -> None:
+    (block,) = re.findall(r"^```json\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    shown = json.loads(block)
+    photo = ROOT / "sample_data" / shown["likely_class"] / shown["filename"]
+    answer = requests.post(
+        f"{stack.url}/predict",
+        files={"file": (photo.name, photo.read_bytes(), "image/jpeg")},
+        headers={"X-Variant": shown["variant"]},
+        timeout=60,
+    ).json()
+
+    assert answer.keys() == shown.keys()
+    # Processors differ in the arithmetic they are fast at.
+    assert answer.pop("probability") == pytest.approx(shown.pop("probability"), abs=0.05)
+    assert answer.pop("probabilities") == pytest.approx(shown.pop("probabilities"), abs=0.05)
+    assert {**answer, "request_id": shown["request_id"]} == shown
 
 
 def test_one_variant_alone_in_a_container(docker_compose: list[str]) -> None:
