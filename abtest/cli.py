@@ -148,12 +148,14 @@ def replay(
     with _explained():
         labels = system.get("/experiment.json")["labels"]["classes"] if label_from_folder else None
         photos = find_photos(folder, labels)
+        shadow = system.split()["in_force"]["split"]["shadow"] if label_from_folder else None
+    scores = 2 if shadow and shadow["sample"] == 100 else 1
     # In the folders' order one class would come after the other.
     Random(seed).shuffle(photos)  # noqa: S311  (no secret)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("Photos", total=len(photos))
-        summary = send_all(system.url, photos, concurrency, lambda: progress.advance(task), system.token)
+        summary = send_all(system.url, photos, concurrency, lambda: progress.advance(task), system.token, scores)
     if as_json:
         _echo({name: dict(found) for name, found in vars(summary).items()})
     else:

@@ -15,6 +15,9 @@ __all__ = ["Photo", "ReplayError", "Summary", "find_photos", "replay"]
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
 _TRIES = 8
 _LONGEST_WAIT_S = 5.0
+# So long a photo's second score is waited for; where it has not come by then, none is any more.
+_SCORED_WITHIN_S = 10.0
+_LOOK_S = 0.05
 
 
 class ReplayError(Exception):
@@ -33,13 +36,15 @@ class Photo:
 class Summary:
     """What came of a replay, by the variant that answered; ``faults`` by what went wrong.
 
-    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more.
+    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more. ``unscored`` photos were
+    still to be scored by another variant when nobody waited any more.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
     labelled: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
 
@@ -64,13 +69,21 @@ def find_photos(folder: Path, labels: Sequence[str] | None = None) -> list[Photo
 
 
 def replay(
-    url: str, photos: Iterable[Photo], concurrency: int, done: Callable[[], None] = lambda: None, token: str = ""
+    url: str,
+    photos: Iterable[Photo],
+    concurrency: int,
+    done: Callable[[], None] = lambda: None,
+    token: str = "",
+    scores: int = 1,
 ) -> Summary:
     """Posts each photo, and its label where it has one. Where the system is overloaded, it waits and tries again.
 
-    With the operator's ``token`` the labels are blind ones: the folders were there before any answer.
+    With the operator's ``token`` the labels are blind ones: the folders were there before any answer. Where ``scores``
+    variants score every photo, a labelled one is on its way until all have: a slow one that nobody sees would be left
+    behind otherwise, and the label would be no pair.
     """
     summary = Summary()
+    lagging = threading.Event()
     lock = threading.Lock()
     local = threading.local()
 
@@ -79,9 +92,11 @@ def replay(
             local.session = requests.Session()
             if token:
                 local.session.headers["Authorization"] = f"Bearer {token}"
-        found = _one(local.session, url, photo)
+        found = _one(local.session, url, photo, 1 if lagging.is_set() else scores)
+        if found.unscored:
+            lagging.set()
         with lock:
-            for name in ("answered", "right", "labelled", "repeated", "faults"):
+            for name in ("answered", "right", "labelled", "repeated", "unscored", "faults"):
                 getattr(summary, name).update(getattr(found, name))
             done()
 
@@ -91,7 +106,7 @@ def replay(
     return summary
 
 
-def _one(session: requests.Session, url: str, photo: Photo) -> Summary:
+def _one(session: requests.Session, url: str, photo: Photo, scores: int) -> Summary:
     found = Summary()
     try:
         files = {"file": (photo.path.name, photo.path.read_bytes())}
@@ -107,10 +122,21 @@ def _one(session: requests.Session, url: str, photo: Photo) -> Summary:
         label: dict[str, object] = {"request_id": prediction["request_id"], "true_label": photo.label}
         if "Authorization" in session.headers:
             label["blind"] = True
-        taken = _persist(lambda: session.post(f"{url}/feedback", json=label, timeout=60))
+
+        def give() -> requests.Response:
+            return _persist(lambda: session.post(f"{url}/feedback", json=label, timeout=60))
+
+        taken = last = give()
         if taken.status_code not in (requests.codes.ok, requests.codes.created):
             found.faults[_fault("feedback", taken)] += 1
             return found
+        until = time.monotonic() + _SCORED_WITHIN_S
+        while last.ok and 0 < len(last.json().get("scored_by", ())) < scores:
+            if time.monotonic() > until:
+                found.unscored[variant] += 1
+                break
+            time.sleep(_LOOK_S)
+            last = give()
         found.repeated[variant] += not taken.json().get("counts", True)
         found.labelled[variant] += 1
         found.right[variant] += prediction["likely_class"] == photo.label

@@ -106,6 +106,8 @@ def replayed(console: Console, summary: Summary) -> None:
     console.print(table)
     if repeated := summary.repeated.total():
         console.print(f"{repeated:,} of the labels do not count: their photos have one already.", highlight=False)
+    if unscored := summary.unscored.total():
+        console.print(f"{unscored:,} photos were not scored by a second variant in time.", highlight=False)
     for fault, times in summary.faults.most_common(10):
         console.print(f"{times} × {fault}", style="red", highlight=False, markup=False)
 

@@ -63,7 +63,8 @@ hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/he
 
 first() {
     mkdir -p "$STATE_DIR/body" "$LEDGER_DIR" || exit 1
-    [ ! -f "$RUN_DIR/born" ] || count_lines
+    # One that ended as it should took this file away.
+    [ ! -f "$RUN_DIR/born" ] || count_lines "$([ ! -f "$RUN_DIR/nginx.pid" ] || echo 1)"
     # What a gateway that was killed left behind.
     rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.* "$STATE_DIR"/written.*
     new_run
@@ -101,7 +102,12 @@ new_run() {
     before=$(cat "$RUN_DIR/born" 2>/dev/null)
     [ "$run" -gt "${before:-0}" ] || run=$((before + 1))
     echo "$run" >"$RUN_DIR/born"
+    # What was killed before is no business of this run.
+    echo $((-$(kills_in "$RUN_DIR/error.log"))) >"$RUN_DIR/killed"
 }
+
+# How often nginx says that one of its workers was killed: what such a one had answered last may be in no ledger.
+kills_in() { cat "$1" 2>/dev/null | grep -c 'exited on signal' || :; }
 
 # Keeps what was heard as the last good one.
 take_note() {
@@ -254,7 +260,10 @@ free_mb() { df -Pk "$LEDGER_DIR" | awk 'NR == 2 {print int($4 / 1024)}'; }
 scarce() { [ "$(free_mb)" -lt "$LEDGER_FREE_MB" ]; }
 
 bound_logs() {
-    larger "$RUN_DIR/error.log" $LOG_BYTES && mv "$RUN_DIR/error.log" "$RUN_DIR/error.old" && reopen
+    larger "$RUN_DIR/error.log" $LOG_BYTES && mv "$RUN_DIR/error.log" "$RUN_DIR/error.old" && {
+        reopen
+        echo $(($(cat "$RUN_DIR/killed") + $(kills_in "$RUN_DIR/error.old"))) >"$RUN_DIR/killed"
+    }
     counted=$(cat "$RUN_DIR/people.total" 2>/dev/null) || counted='0 0'
     file=$((${counted% *} + 1))
     [ -f "$RUN_DIR/people.$file" ] || {
@@ -270,16 +279,17 @@ bound_logs() {
     rm -f "$RUN_DIR/people.$file"
 }
 
-# How many lines nginx has written in this run and in those before it, for the service to compare with what it read. Not
-# beside the ledger: a volume that is full takes no file.
+# How many lines nginx has written, and how many of its workers were killed, in this run and in those before it, for the
+# service to compare with what it read. Not beside the ledger: a volume that is full takes no file.
 count_lines() {
     counted=$(cat "$RUN_DIR/people.total" 2>/dev/null) || counted='0 0'
     lines=$((${counted#* } + $(cat "$RUN_DIR/people.log" "$RUN_DIR/people.$((${counted% *} + 1))" 2>/dev/null | wc -l)))
     run=$(cat "$RUN_DIR/born")
     # While nginx starts anew its files are gone, but what was counted stays true.
-    known=$(sed -n "s/^$run //p" "$STATE_DIR/written" 2>/dev/null)
+    known=$(sed -n "s/^$run \([0-9]*\) .*$/\1/p" "$STATE_DIR/written" 2>/dev/null)
     [ "$lines" -ge "${known:-0}" ] || lines=$known
-    { grep -v "^$run " "$STATE_DIR/written" 2>/dev/null | tail -n 19; echo "$run $lines"; } >"$STATE_DIR/written.$$" &&
+    killed=$(($(cat "$RUN_DIR/killed") + $(kills_in "$RUN_DIR/error.log") + ${1:-0}))
+    { grep -v "^$run " "$STATE_DIR/written" 2>/dev/null | tail -n 19; echo "$run $lines $killed"; } >"$STATE_DIR/written.$$" &&
         mv "$STATE_DIR/written.$$" "$STATE_DIR/written"
 }
 

@@ -110,7 +110,10 @@ class Clients:
         self, client: int, request_id: str, kept: http.client.HTTPConnection | None
     ) -> http.client.HTTPConnection | None:
         """Asks once; returns the connection, if it is to be used again."""
-        connection = kept if kept and not _closed(kept) else self._connected(client)
+        if kept and _closed(kept):
+            kept.close()
+            kept = None
+        connection = kept or self._connected(client)
         headers = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}", "X-Request-ID": request_id}
         if client >= _KEPT:
             headers["Connection"] = "close"
@@ -134,6 +137,7 @@ class Clients:
             try:
                 connection.connect()
             except OSError:
+                connection.close()
                 self.unheard[client] += 1
                 time.sleep(_AGAIN_S)
             else:

@@ -26,7 +26,7 @@ _SETTLED_S = 120.0
 
 @dataclass(frozen=True)
 class Found:
-    """What the comparison found: requests ``lost`` and of how many lost lines the report tells (``stated``)."""
+    """What the comparison found: requests ``lost``, and how many the report says are, or may be (``stated``)."""
 
     lost: int
     stated: int
@@ -138,7 +138,8 @@ class Truth:
         lines = counts.get("line", 0)
         twice = sum(rest > drawn[request_id] - 1 for request_id, rest in rows.items())
         doubled = max(lines - len(self._witness.lines), 0) + twice
-        return len(answered - set(rows)), counts.get("lost", 0) - self._stated, doubled - self._doubled
+        stated = counts.get("lost", 0) + counts.get("killed", 0)
+        return len(answered - set(rows)), stated - self._stated, doubled - self._doubled
 
     def _agreed(self) -> bool:
         """Whether what is in force is what the gateway serves, and will serve after its next start."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from experiment.record.intake import Written
+
 __all__ = ["Gateway", "Gateways"]
 
 # A gateway that is well asks anew every 5 s.
@@ -26,7 +28,7 @@ class Gateway:
     epoch: int = 0
     have: str = ""
     run: str = ""
-    written: dict[str, int] = field(default_factory=dict)
+    written: dict[str, Written] = field(default_factory=dict)
     hung: tuple[str, ...] = ()
     low: bool = False
     seen: float = 0.0
@@ -73,10 +75,10 @@ class Gateways:
         with self._changed:
             return max((gateway.epoch for gateway in self._known.values()), default=0)
 
-    def written(self) -> dict[tuple[str, str], int]:
-        """How many lines each gateway wrote in each run, as far as it has told."""
+    def written(self) -> dict[tuple[str, str], Written]:
+        """What each gateway wrote in each run, as far as it has told."""
         with self._changed:
-            return {(name, run): n for name, known in self._known.items() for run, n in known.written.items()}
+            return {(name, run): told for name, known in self._known.items() for run, told in known.written.items()}
 
     def close(self) -> None:
         """Sends everybody away who waits."""

@@ -22,6 +22,7 @@ A count's key is ``(what, variant, a, b)``, within an experiment and an epoch:
 | skipped, gap | | | | lines that are none of ours; files gone before they were read |
 | early | | | | lines of before the experiment that ran when they were read |
 | read, lost | gateway | run | | lines that were read; lines that the gateway wrote and that were not to be found |
+| killed | gateway | run | | workers of nginx that were killed, each with a line perhaps that was not yet written |
 """
 
 import math

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.database import Database, files
 from experiment.record.experiments import Experiments
-from experiment.record.intake import count_event, note_written, take_in
+from experiment.record.intake import Written, count_event, note_written, take_in
 from experiment.record.ledger import CURRENT, LedgerFile, Line, ledger_files, parse
 
 __all__ = ["Follower"]
@@ -40,8 +40,8 @@ class _Known:
 class Follower:
     """Takes the ledger in ``folder`` into ``database``, in a thread of its own between ``start`` and ``stop``.
 
-    ``seen`` is told of every block of lines once they are committed. ``written`` says how many lines were written by
-    now, as far as gateways have told, by gateway and run.
+    ``seen`` is told of every block of lines once they are committed. ``written`` says what was written by now, as
+    far as gateways have told, by gateway and run.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Follower:
         folder: Path,
         database: Database,
         seen: Callable[[Sequence[Line]], None] = lambda _: None,
-        written: Callable[[], Mapping[tuple[str, str], int]] = dict,
+        written: Callable[[], Mapping[tuple[str, str], Written]] = dict,
     ) -> None:
         self._folder = folder
         self._database = database
@@ -57,7 +57,7 @@ class Follower:
         self._written = written
         self._known: dict[str, _Known] | None = None
         self._missing: set[str] = set()
-        self._noted: dict[tuple[str, str], int] = {}
+        self._noted: dict[tuple[str, str], Written] = {}
         self._read_to: dict[str, str] = {}
         # By experiment, when the first line was read after it began, on the monotonic clock.
         self._first_read: dict[int, float] = {}
@@ -167,15 +167,15 @@ class Follower:
             return 0
         return sum(line.ts < latest.started for line in lines)
 
-    def _note_written(self, written: dict[tuple[str, str], int]) -> None:
+    def _note_written(self, written: dict[tuple[str, str], Written]) -> None:
         """Notes what gateways said they had written before this pass, which has read all there was of it."""
         if written == self._noted:
             return
         with self._database.write() as connection:
             known = Experiments.load(connection)
-            for (gateway, run), lines in written.items():
-                if self._noted.get((gateway, run)) != lines:
-                    note_written(self._database, connection, known, gateway, run, lines)
+            for (gateway, run), told in written.items():
+                if self._noted.get((gateway, run)) != told:
+                    note_written(self._database, connection, known, gateway, run, told)
         self._noted = written
 
     def _note_read(self, known: dict[str, _Known]) -> None:

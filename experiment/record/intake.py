@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
@@ -12,7 +12,7 @@ from experiment.record.database import Database, counts, requests
 from experiment.record.experiments import Experiments
 from experiment.record.ledger import Line
 
-__all__ = ["change_requests", "count_event", "known_requests", "note_written", "take_in"]
+__all__ = ["Written", "change_requests", "count_event", "known_requests", "note_written", "take_in"]
 
 _AT_ONCE = 10_000
 _insert = insert(requests)
@@ -20,6 +20,16 @@ _update = update(requests).where(requests.c.request_id == bindparam("_id"))
 
 
 _Counted = Counter[tuple[int, int, Key]]
+
+
+class Written(NamedTuple):
+    """What a gateway says of one run of its nginx: ``lines`` written, and workers ``killed`` meanwhile.
+
+    A worker that is killed just after it answered has not written that line, and nobody has counted it.
+    """
+
+    lines: int
+    killed: int = 0
 
 
 def take_in(database: Database, connection: Connection, lines: Sequence[Line], known: Experiments) -> None:
@@ -68,19 +78,21 @@ def count_event(database: Database, connection: Connection, known: Experiments, 
 
 
 def note_written(
-    database: Database, connection: Connection, known: Experiments, gateway: str, run: str, lines: int
+    database: Database, connection: Connection, known: Experiments, gateway: str, run: str, written: Written
 ) -> None:
-    """Notes how many ``lines`` a ``gateway`` had written in its ``run`` before all there is was read.
+    """Notes what a ``gateway`` had ``written`` in its ``run`` before all there is was read.
 
-    What is missing of them is lost, and counted in the experiment that runs now.
+    What is missing of it is lost, and counted in the experiment that runs now, as workers are that were killed.
     """
     c = counts.c
-    chosen = select(c.what, func.sum(c.n)).where(c.what.in_(["read", "lost"]), c.variant == gateway, c.a == run)
-    found = {what: int(n) for what, n in connection.execute(chosen.group_by(c.what))}
-    lost = max(lines - found.get("read", 0), 0) - found.get("lost", 0)
-    if lost:
-        latest = known.latest.id if len(known) else 0
-        _add(database, connection, Counter({(latest, 0, ("lost", gateway, run, "")): lost}))
+    whats = ["read", "lost", "killed"]
+    chosen = select(c.what, func.sum(c.n)).where(c.what.in_(whats), c.variant == gateway, c.a == run)
+    found = Counter({what: int(n) for what, n in connection.execute(chosen.group_by(c.what))})
+    lost = max(written.lines - found["read"], 0) - found["lost"]
+    killed = max(written.killed - found["killed"], 0)
+    latest = known.latest.id if len(known) else 0
+    news = {(latest, 0, ("lost", gateway, run, "")): lost, (latest, 0, ("killed", gateway, run, "")): killed}
+    _add(database, connection, Counter(news))
 
 
 def change_requests(

@@ -16,7 +16,7 @@ from experiment.record.experiments import Experiments
 from experiment.record.intake import change_requests, known_requests
 from variants import CLASSES
 
-__all__ = ["CHANGEABLE_S", "LABELS", "Given", "Label", "Source", "TooLateError", "give_label"]
+__all__ = ["CHANGEABLE_S", "LABELS", "Given", "Label", "Source", "TooLateError", "give_label", "scored_by"]
 
 LABELS = (*CLASSES, "other")
 
@@ -95,6 +95,13 @@ def give_label(database: Database, request_id: str, said: Label, until: float = 
         if time.monotonic() > until:
             raise TooLateError
     return given
+
+
+def scored_by(database: Database, request_id: str) -> list[str]:
+    """The variants that have answered a request by now, seen and unseen, by name."""
+    with database.read() as connection:
+        rows = known_requests(connection, [request_id])
+    return sorted(rows[request_id].answers()) if request_id in rows else []
 
 
 def _counts(connection: Connection, row: Request, said: Label, plan: Plan | None) -> Given:

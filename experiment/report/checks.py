@@ -39,7 +39,7 @@ def check_split(counts: Counts, splits: Mapping[int, Split]) -> list[Finding]:
     """Assignments against the split that was asked for, epoch by epoch."""
     findings = []
     skipped = counts.total("skipped")
-    incomplete = counts.total("gap") + counts.total("lost")
+    incomplete = counts.total("gap") + counts.total("lost") + counts.total("killed")
     for epoch, seen in sorted(_by_epoch(counts, "assigned").items()):
         name = f"split of epoch {epoch}"
         split = splits.get(epoch)

@@ -245,6 +245,9 @@ def _weaknesses(counts: Counts, splits: Mapping[int, Split], findings: list[Find
     said = []
     if lost := counts.total("lost"):
         said.append(f"{lost:,} lines of the ledger were lost before they were read; their requests are missing.")
+    if killed := counts.total("killed"):
+        workers = "A worker of nginx was killed" if killed == 1 else f"{killed:,} workers of nginx were killed"
+        said.append(f"{workers}; requests that were answered just before may be missing.")
     if early := counts.total("early"):
         said.append(
             f"{early:,} requests bear a time before the experiment began: a clock was put back. They take no part."

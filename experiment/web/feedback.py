@@ -14,7 +14,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label
+from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label, scored_by
 from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
 from experiment.web.control import has_token
@@ -94,7 +94,13 @@ async def feedback(request: Request) -> Response:
         return message_page(request, "That did not work", str(error.detail), error.status_code)
     if is_form:
         return thanks_page(request, said.request_id, said.label.label)
-    facts = {"request_id": said.request_id, "true_label": said.label.label, "counts": given in _COUNTING}
+    service: Service = request.app.state.service
+    facts: dict[str, Any] = {
+        "request_id": said.request_id,
+        "true_label": said.label.label,
+        "counts": given in _COUNTING,
+        "scored_by": await _scored_by(service, said.request_id),
+    }
     if given in _WHY_NOT:
         facts["detail"] = _WHY_NOT[given]
     return JSONResponse(facts, HTTPStatus.OK if given is Given.SAME else HTTPStatus.CREATED)
@@ -163,6 +169,17 @@ async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
             + ("" if said.label.change else f" Within {CHANGEABLE_S / 60:.0f} minutes it can be changed on the page."),
         )
     return given
+
+
+async def _scored_by(service: Service, request_id: str) -> list[str]:
+    try:
+        found = await asyncio.to_thread(scored_by, service.database, request_id)
+    except SQLAlchemyError:
+        found = []
+    if len(found) < 2:
+        # Whoever asks again soon should find what another variant says by then.
+        service.follower.hurry()
+    return found
 
 
 async def _attempt(service: Service, said: _Said, asked: float) -> Given:

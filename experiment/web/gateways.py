@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.control.changes import Changes
 from experiment.control.gateways import Gateway
+from experiment.record.intake import Written
 from experiment.service import Service
 from traffic.render import UNRECORDED
 from traffic.split import Split
@@ -23,7 +24,7 @@ _MOST_BYTES = 65536
 
 routes = APIRouter(prefix="/gateway")
 
-_WRITTEN = re.compile(r"([0-9]{1,12}):([0-9]{1,15}),")
+_WRITTEN = re.compile(r"([0-9]{1,12}):([0-9]{1,15}):([0-9]{1,9}),")
 _Name = Annotated[str, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -42,12 +43,12 @@ async def split(
     """The routes that this gateway should serve; 204 where it does, after waiting up to ``wait`` seconds for others.
 
     ``have`` is the beginning of the SHA-256 of what it was given before. 409: the record does not know the epoch that
-    it serves, so that it should say which split that is. ``written`` are lines of the ledger by run; the answer's
-    header names the newest rotated file that was read.
+    it serves, so that it should say which split that is. ``written`` are, by run, lines of the ledger and how
+    many of nginx's workers were killed; the answer's header names the newest rotated file that was read.
     """
     service: Service = request.app.state.service
     changes = service.changes
-    lines = {run: int(n) for run, n in _WRITTEN.findall(written)}
+    lines = {run: Written(int(n), int(killed)) for run, n, killed in _WRITTEN.findall(written)}
     said = {"have": have, "run": run, "low": low, "hung": tuple(filter(None, hung.split(","))), "written": lines}
     known = changes.gateways.seen(gateway, epoch=epoch, **said)
     until = asyncio.get_running_loop().time() + wait

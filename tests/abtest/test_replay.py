@@ -21,6 +21,7 @@ class Answer:
 
     def __init__(self, status: int, body: object = None, **headers: str) -> None:
         self.status_code = status
+        self.ok = status < 400
         self.headers = headers
         self._body = body
 
@@ -62,7 +63,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     fake = Server()
     monkeypatch.setattr(requests, "Session", lambda: fake)
     monkeypatch.setattr("abtest.replay.time.sleep", lambda _: None)
-    monkeypatch.setattr(System, "get", lambda *_: {"labels": {"classes": ["apple", "lemon"]}})
+    facts = {"labels": {"classes": ["apple", "lemon"]}, "in_force": {"split": {"shadow": None}}}
+    monkeypatch.setattr(System, "get", lambda *_: facts)
     return fake
 
 

@@ -42,6 +42,7 @@ AWAY = lines("vgg16", 30, "away")
         (now_and_then("vgg16", outcome="failed"), ("breach", "ok")),
         (now_and_then("vgg16", seconds=3), ("ok", "breach")),
         (now_and_then("vgg16", outcome="failed", kind="shadow"), ("breach", "ok")),
+        (now_and_then("vgg16", outcome="away", kind="shadow"), ("ok", "ok")),
         (lines("vgg16", 100) + AWAY + lines("vgg16", 100), ("ok", "ok")),
         (now_and_then("vgg16", outcome="away"), ("breach", "ok")),
         (lines("vgg16", 100) + lines("vgg16", 50, "refused"), ("ok", "ok")),

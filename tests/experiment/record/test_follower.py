@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.database import Database
 from experiment.record.follower import Follower
+from experiment.record.intake import Written
 from experiment.record.ledger import Line, ledger_files
 from tests.experiment.conftest import Ledger, begin, both, line, report_of, take_in, total
 from tests.system import eventually
@@ -235,15 +236,15 @@ def test_further_gateways_have_folders_of_their_own(sqlite: Database, ledger: Le
 
 def test_what_a_gateway_wrote_and_nobody_found_is_lost_until_it_is_found(database: Database, ledger: Ledger) -> None:
     begin(database)
-    told = {("gateway", "1"): 3}
+    told = {("gateway", "1"): Written(3)}
     follower = Follower(ledger.folder, database, written=lambda: told)
     ledger.write(line("a", gateway="gateway", run="1"))
     follower.catch_up()
     assert total(database, "lost") == 2
     assert "2 lines of the ledger were lost" in " ".join(report_of(database)["weaknesses"])
     ledger.write(line("b", gateway="gateway", run="1"))
-    told["gateway", "1"] = 4
-    told["gateway", "2"] = 1
+    told["gateway", "1"] = Written(4)
+    told["gateway", "2"] = Written(1)
     follower.catch_up()
     assert total(database, "lost") == 3
     Follower(ledger.folder, database, written=lambda: told).catch_up()
@@ -279,3 +280,16 @@ def test_a_torn_line_at_the_end_keeps_no_file_from_being_given_up(sqlite: Databa
     follower = Follower(ledger.folder, sqlite)
     follower.catch_up()
     assert follower.read_to("gateway") == "ledger-20260101T000001.jsonl"
+
+
+def test_a_worker_that_was_killed_may_have_lost_a_line(database: Database, ledger: Ledger) -> None:
+    begin(database)
+    told = {("gateway", "1"): Written(1, 2)}
+    ledger.write(line("a", gateway="gateway", run="1"))
+    follower = Follower(ledger.folder, database, written=lambda: told)
+    follower.catch_up()
+    told["gateway", "1"] = Written(1, 3)
+    follower.catch_up()
+    Follower(ledger.folder, database, written=lambda: told).catch_up()
+    assert (total(database, "killed"), total(database, "lost")) == (3, 0)
+    assert "3 workers of nginx were killed" in " ".join(report_of(database)["weaknesses"])

@@ -22,7 +22,7 @@ def test_a_label_is_taken_once_and_the_first_stands(at_work: At) -> None:
     at_work.ledger.write(line("a"))
     answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
     assert answer.status_code == 201
-    assert answer.json() == {"request_id": "a", "true_label": "lemon", "counts": True}
+    assert answer.json() == {"request_id": "a", "true_label": "lemon", "counts": True, "scored_by": ["custom"]}
     assert at_work.give("a", "apple") == 409
     assert at_work.report()["confusion"] == {"custom": {"lemon": {"lemon": 1}}}
 
