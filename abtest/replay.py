@@ -36,8 +36,8 @@ class Photo:
 class Summary:
     """What came of a replay, by the variant that answered; ``faults`` by what went wrong.
 
-    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more. ``unscored`` photos were
-    still to be scored by another variant when nobody waited any more.
+    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more. ``unscored`` photos
+    were still to be scored by another variant when nobody waited any more.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
