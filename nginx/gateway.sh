@@ -123,7 +123,7 @@ load() {
     kill -HUP "$(cat "$RUN_DIR/nginx.pid" 2>/dev/null)" 2>/dev/null || { echo "nginx is not running"; return; }
     waited=0
     while [ "$(in_force)" != "$1" ]; do
-        [ $waited -lt 100 ] || { echo "nginx did not load it; its log says why"; return; }
+        [ $waited -lt 150 ] || { echo "nginx did not load it; its log says why"; return; }
         waited=$((waited + 1))
         sleep 0.1
     done

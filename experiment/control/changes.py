@@ -16,7 +16,7 @@ __all__ = ["Changes", "Offer", "UndecidedError"]
 
 log = logging.getLogger("experiment")
 
-_ANSWER_S = 20.0
+_ANSWER_S = 25.0
 _APPEAR_S = 12.0
 _LOOK_S = 0.25
 
