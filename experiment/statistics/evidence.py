@@ -173,24 +173,21 @@ class Evidence:
         return total + sum(floats(arm.control.total) + floats(arm.candidate.total) for arm in self.all_arms)
 
 
-def why_left_out(*, blind: bool, paired: bool, evenly: bool, checked: bool = True, in_order: bool = False) -> str:
+def why_left_out(*, blind: bool, paired: bool, evenly: bool, checked: bool = True) -> str:
     """Why labels of one kind may not decide, in words; empty where they may.
 
     `blind`: nobody had seen an answer. `paired`: both variants scored the request. `evenly`: which answer was shown
     was drawn at random, 50 : 50 (of pairs), or the split was (of others). Turns are not enough for either: a client
     that alternates easy and hard photos would show one variant's answers to all the hard ones. `checked`: the check of
-    how often answers are labelled holds (`check_pair_labels`, `check_labels`). `in_order`: a folder sent in its own
-    order, so that its classes come one after the other.
+    how often answers are labelled holds (`check_pair_labels`, `check_labels`).
 
-    Blind labels of photos in random order always count. For seen ones the argument is symmetry: let people label with
+    Blind labels always count; a folder's photos must be sent in random order, as `abtest replay` does. For seen ones the argument is symmetry: let people label with
     probability r what they see right and w what they see wrong. A photo that only the candidate gets right is labelled
     with (r + w)/2, one that only the control gets right with (w + r)/2, so each of those labelled is either's with the
     same probability when the variants are equally good. A wrong answer confirmed as right now and then swaps the two,
     and being wrong shrinks the difference without turning it round. With one variant always shown it is w against r.
     Not covered: labels that depend on which variant answered, as when only the slower one's visitors leave.
     """
-    if in_order:
-        return messages.IN_ORDER
     if blind:
         return ""
     if not evenly:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 __all__ = [
-    "IN_ORDER",
     "IN_TURN",
     "ONE_SHOWN",
     "UNLIKE_LABELLED",
@@ -30,7 +29,6 @@ __all__ = [
 ONE_SHOWN = "people saw an answer, and whose was not drawn at random, 50 : 50 (abtest split --pair)"
 IN_TURN = "people saw an answer, and photos went to the variants in turn, not at random (abtest split --pair)"
 UNLIKE_LABELLED = "people saw an answer, and label some answers more often than others for reasons of their own"
-IN_ORDER = "the photos were sent in their folder's order, so that classes came one after the other"
 
 
 def which_labels(blind: int, seen: int, left_out: Sequence[tuple[str, int]]) -> str:

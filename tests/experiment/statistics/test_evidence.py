@@ -27,7 +27,6 @@ def test_disputed_photos_without_any_in_the_traffic() -> None:
     [
         ({"blind": True, "paired": True, "evenly": False}, ""),
         ({"blind": True, "paired": False, "evenly": False}, ""),
-        ({"blind": True, "paired": True, "evenly": True, "in_order": True}, messages.IN_ORDER),
         ({"blind": False, "paired": True, "evenly": True}, ""),
         ({"blind": False, "paired": True, "evenly": False}, messages.ONE_SHOWN),
         ({"blind": False, "paired": True, "evenly": True, "checked": False}, messages.UNLIKE_LABELLED),
