@@ -181,12 +181,13 @@ def why_left_out(*, blind: bool, paired: bool, evenly: bool, checked: bool = Tru
     that alternates easy and hard photos would show one variant's answers to all the hard ones. `checked`: the check of
     how often answers are labelled holds (`check_pair_labels`, `check_labels`).
 
-    Blind labels always count; a folder's photos must be sent in random order, as `abtest replay` does. For seen ones the argument is symmetry: let people label with
-    probability r what they see right and w what they see wrong. A photo that only the candidate gets right is labelled
-    with (r + w)/2, one that only the control gets right with (w + r)/2, so each of those labelled is either's with the
-    same probability when the variants are equally good. A wrong answer confirmed as right now and then swaps the two,
-    and being wrong shrinks the difference without turning it round. With one variant always shown it is w against r.
-    Not covered: labels that depend on which variant answered, as when only the slower one's visitors leave.
+    Blind labels always count; a folder's photos must be sent in random order, as `abtest replay` does. For seen ones
+    the argument is symmetry: let people label with probability r what they see right and w what they see wrong. A photo
+    that only the candidate gets right is labelled with (r + w)/2, one that only the control gets right with (w + r)/2,
+    so each of those labelled is either's with the same probability when the variants are equally good. A wrong answer
+    confirmed as right now and then swaps the two, and being wrong shrinks the difference without turning it round. With
+    one variant always shown it is w against r. Not covered: labels that depend on which variant answered, as when only
+    the slower one's visitors leave.
     """
     if blind:
         return ""
