@@ -107,7 +107,6 @@ def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] 
     images = folder / "images"
     images.mkdir(parents=True)
     with Confined(folder, KEEP_IMAGES=str(images), ACCESS="token") as system:
-        system.remember_workers()
         uploads, visitor = Uploads(system.url), Visitor(system.url, photo)
         target = Target(system, uploads, photo, sizes.alternations, sizes.labels)
         before = target.facts()["verdict"]["outcome"]

@@ -1,7 +1,6 @@
 """A running system whose variants may take as much memory as their containers may."""
 
 import os
-import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +20,11 @@ class _Group:
     def __init__(self, folder: Path, names: dict[str, str]) -> None:
         self._folder, self._names = folder, names
         folder.mkdir()
-        (folder / names["limit"]).write_text(str(LIMIT_BYTES))
+        try:
+            (folder / names["limit"]).write_text(str(LIMIT_BYTES))
+        except OSError:
+            folder.rmdir()
+            raise
 
     def add(self, pid: int) -> None:
         (self._folder / "cgroup.procs").write_text(str(pid))
@@ -64,7 +67,6 @@ class Confined(System):
     def __init__(self, folder: Path, variants: Sequence[Variant] = VARIANTS, **settings: str) -> None:
         super().__init__(folder, variants, 4, **settings)
         self._groups: dict[str, _Group | None] = {}
-        self._first: dict[str, int] = {}
 
     @property
     def confined(self) -> bool:
@@ -73,7 +75,6 @@ class Confined(System):
     def start(self, name: str) -> None:
         super().start(name)
         pid = self.processes[name].pid
-        self._first.setdefault(name, pid)
         if name in {variant.service for variant in self.variants}:
             group = self._groups.setdefault(name, _group(f"attack-{name}-{os.getpid()}"))
             if group:
@@ -94,15 +95,6 @@ class Confined(System):
         return sum(group.killed for group in self._groups.values() if group)
 
     def ended(self) -> list[str]:
-        """The parts that have ended, which a container would have restarted, and nginx's workers that have."""
+        """The parts that have ended, which a container would have started anew, and nginx's workers that have."""
         parts = [name for name, process in self.processes.items() if process.poll() is not None]
-        gone = self._workers - self._nginx_workers()
-        return parts + [f"nginx worker {pid}" for pid in sorted(gone)]
-
-    def remember_workers(self) -> None:
-        """Has ``ended`` tell what becomes of nginx's workers of now."""
-        self._workers = self._nginx_workers()
-
-    def _nginx_workers(self) -> set[int]:
-        children = ["pgrep", "-P", str(self.processes["nginx"].pid)]
-        return {int(pid) for pid in subprocess.run(children, capture_output=True, check=False).stdout.split()}
+        return parts + [line for line in self.log("gateway").splitlines() if "exited on signal" in line]
