@@ -138,7 +138,7 @@ def stuffing(target: Target) -> tuple[str, bool]:
             said = answer.json()
             right = answer.headers["X-Variant"] == candidate
             label = {"request_id": said["request_id"], "true_label": said["likely_class"] if right else "other"}
-            label |= {"ticket": said["ticket"]} if "ticket" in said else {}
+            label |= {"ticket": answer.headers["X-Ticket"]} if "X-Ticket" in answer.headers else {}
             given = session.post(f"{target.system.url}/feedback", json=label, timeout=_TIMEOUT_S)
             taken += given.status_code == 201 and bool(given.json().get("counts", True))
     time.sleep(1)

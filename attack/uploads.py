@@ -14,6 +14,8 @@ __all__ = ["Answer", "Uploads", "form"]
 
 TIMEOUT_S = 90
 _BOUNDARY = "attack-boundary"
+# So many that limits for one client do not keep the attack from what is behind them.
+_ADDRESSES = 240
 # An honest refusal says when to come back; whoever insists is served in the end.
 _TRIES = 40
 
@@ -34,16 +36,17 @@ class Answer:
 
 
 class Uploads:
-    """Posts files to ``url`` by ``clients`` clients, each from an address of its own in 127.0.0.0/8.
+    """Posts files to ``url``, ``at_once`` at a time, from many addresses in 127.0.0.0/8.
 
     ``statuses`` counts every answer, ``failures`` names the uploads whose answer was a failure of the system.
     """
 
-    def __init__(self, url: str, clients: int = 6) -> None:
+    def __init__(self, url: str, at_once: int = 6) -> None:
         parts = urlsplit(url)
         self._to = (parts.hostname or "", parts.port or 80)
-        self._clients = clients
+        self._at_once = at_once
         self._numbers = itertools.count(1)
+        self._addresses = itertools.cycle(range(_ADDRESSES))
         self._lock = threading.Lock()
         self.sent = 0
         self.statuses: Counter[int] = Counter()
@@ -54,13 +57,13 @@ class Uploads:
         waiting = iter(files)
         answers: list[Answer] = []
 
-        def work(client: int) -> None:
+        def work() -> None:
             for name, data in self._shared(waiting):
-                answer = self.post(client, name, data, path, insist)
+                answer = self.post(next(self._addresses), name, data, path, insist)
                 with self._lock:
                     answers.append(answer)
 
-        threads = [threading.Thread(target=work, args=(client,)) for client in range(self._clients)]
+        threads = [threading.Thread(target=work) for _ in range(self._at_once)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -68,7 +71,7 @@ class Uploads:
         return answers
 
     def post(self, client: int, name: str, data: bytes, path: str = "/predict", insist: bool = True) -> Answer:
-        """One upload of one client."""
+        """One upload from the address of a client."""
         for attempt in range(_TRIES if insist else 1):
             answer = self._once(client, data, path)
             with self._lock:

@@ -23,20 +23,11 @@ class Photos:
         self._lock = Lock()
 
     def keep(self, request_id: str, photo: bytes) -> None:
-        """Keeps ``photo``, unless there is one of that request already; a full disk is logged and harms no prediction.
-
-        Request ids are their clients' to choose, so a later one must not take the place of an earlier one.
-        """
+        """Keeps ``photo``; a full disk is logged and harms no prediction."""
         try:
             new = self._folder / f".{request_id}.{os.getpid()}"
             new.write_bytes(photo)
-            try:
-                # All of it at once, and not over another.
-                (self._folder / f"{request_id}.jpg").hardlink_to(new)
-            except FileExistsError:
-                return
-            finally:
-                new.unlink()
+            new.replace(self._folder / f"{request_id}.jpg")
             with self._lock:
                 if self._kept % _CHECK_EVERY == 0:
                     self._make_room()

@@ -22,14 +22,6 @@ def test_a_photo_is_kept_under_its_request_id(tmp_path: Path) -> None:
     assert (tmp_path / "mine.jpg").read_bytes() == GOOD
 
 
-def test_a_photo_does_not_take_the_place_of_an_earlier_one(tmp_path: Path) -> None:
-    Photos(tmp_path, 1).keep("mine", GOOD)
-    Photos(tmp_path, 1).keep("mine", b"another's")
-
-    assert kept(tmp_path) == ["mine.jpg"]
-    assert (tmp_path / "mine.jpg").read_bytes() == GOOD
-
-
 @pytest.mark.parametrize("request_id", [".", "..", "x" * 64, ".hidden", "-"])
 def test_an_odd_request_id_stays_in_the_folder(request_id: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
