@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from attack.uploads import form
 
-__all__ = ["SLOW", "Crowd", "leavers"]
+__all__ = ["SLOW", "Crowd", "crowd", "leavers"]
 
 _STEP_S = 0.5
 _RECEIVE_BYTES = 4096

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from attack.__main__ import Attack, table
 from attack.contract import Contract
+from attack.found import Attack, table
 from attack.rows import Row
 from attack.uploads import Answer
 

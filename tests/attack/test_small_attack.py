@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from attack.__main__ import Sizes, attack, table
+from attack.__main__ import Sizes, attack
+from attack.found import table
 
 SMALL = Sizes(
     quiet_s=2,
