@@ -55,7 +55,8 @@ _FAILURES: dict[int | str, dict[str, object]] = {
 }
 
 _PAGES: dict[int | str, dict[str, object]] = {
-    status: {"content": {"text/html": {}}, "description": failure["description"]} for status, failure in _FAILURES.items()
+    status: {"content": {"text/html": {}}, "description": failure["description"]}
+    for status, failure in _FAILURES.items()
 }
 
 predictions = APIRouter(route_class=PredictionRoute)

@@ -39,7 +39,7 @@ class Variant:
 
 
 class ServedVariant:
-    """A variant at work. Until ``predictor`` is there, it is not ready. ``receiving`` bytes of uploads are half here."""
+    """A variant at work, ready once ``predictor`` is there. ``receiving``: bytes of uploads that are not whole yet."""
 
     def __init__(self, variant: Variant, settings: Settings) -> None:
         self.name = variant.name

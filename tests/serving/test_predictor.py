@@ -178,6 +178,11 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
     assert len(seen) == 1
 
 
+def reading_pid(orders: list[_Order]) -> int:
+    """The process that is at the first order, once that is known to be a photo that takes long; 0 before."""
+    return orders[0].reading._worker.pid if orders and orders[0].heavy and orders[0].reading else 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process is at is read from /proc")
 def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> None:
     orders: list[_Order] = []
@@ -189,8 +194,7 @@ def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> N
 
     async def scenario(predictor: Predictor) -> None:
         asked = asyncio.create_task(predictor.predict(rle_bitmap()))
-        reading = await asyncio.to_thread(eventually, lambda: orders and orders[0].heavy and orders[0].reading)
-        pid = reading._worker.pid
+        pid = await asyncio.to_thread(eventually, lambda: reading_pid(orders))
         asked.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asked
