@@ -17,19 +17,15 @@ def alternation(target: Target) -> tuple[str, bool]:
     slow, candidate = LARGE_BUT_GOOD["avif"](), target.facts()["experiment"]["candidate"]
     last = candidate
     for _ in range(target.alternations):
-        data = target.photo if last == candidate else slow
-        files = {"file": ("a.jpg", data)}
+        files = {"file": ("a.jpg", target.photo if last == candidate else slow)}
         answer = requests.post(f"{target.system.url}/predict", files=files, timeout=TIMEOUT_S)
-        if answer.status_code in (429, 503):
-            time.sleep(0.5)
-        last = answer.headers.get("X-Variant", last)
         target.uploads.sent += 1
         target.uploads.statuses[answer.status_code] += 1
-    facts = target.facts()
-    latched = facts["guardrail"]["latched"]
-    return (
-        facts["guardrail"]["reason"] if latched else f"the experiment goes on after {target.alternations}"
-    ), not latched
+        last = answer.headers.get("X-Variant", last)
+        guardrail = target.facts()["guardrail"]
+        if guardrail["latched"]:
+            return guardrail["reason"], False
+    return f"the experiment goes on after {target.alternations}", True
 
 
 def stuffing(target: Target) -> tuple[str, bool]:
