@@ -74,12 +74,17 @@ def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] 
         target = Target(system, uploads, photo, sizes.alternations, sizes.labels)
         before = target.facts()["verdict"]["outcome"]
         _quiet(found, visitor, uploads, photo, sizes.quiet_s)
+        beside: list[float] = []
         with visitor.there():
             for name, act in _phases(found, target, folder, sizes):
                 phase = time.monotonic()
                 act()
-                say(f"{name}: {time.monotonic() - phase:.0f} s, {uploads.sent:,} uploads, {dict(uploads.statuses)}")
-        found.waits["the attack"] = visitor.take()
+                waits = visitor.take()
+                beside += waits
+                longest = max(waits, default=0)
+                found.longest = max(found.longest, (longest, name))
+                say(f"{name}: {time.monotonic() - phase:.0f} s, {uploads.sent:,} uploads, {longest:.1f} s waited")
+        found.waits["the attack"] = sorted(beside + visitor.take())
         found.unanswered = visitor.unanswered
         _reckon(found, target, before)
     found.minutes = (time.monotonic() - began) / 60

@@ -21,6 +21,8 @@ class Attack:
     rows: list[Row] = field(default_factory=list)
     crowds: list[Crowd] = field(default_factory=list)
     waits: dict[str, list[float]] = field(default_factory=dict)
+    longest: tuple[float, str] = (0, "")
+    """Of the waits beside the attack, and what was going on."""
     unanswered: int = 0
     contract: Contract | None = None
     ended: list[str] = field(default_factory=list)
@@ -30,9 +32,6 @@ class Attack:
     verdicts: tuple[str, str] = ("", "")
     minutes: float = 0
     notes: list[str] = field(default_factory=list)
-
-    def longest(self, beside: str) -> float:
-        return self.waits[beside][-1]
 
     @property
     def bad(self) -> list[str]:
@@ -56,7 +55,7 @@ def table(found: Attack) -> str:
     waits = {
         beside: f"{waits[-1]:.2f} s (99 %: {_percentile(waits, 99):.2f} s)" for beside, waits in found.waits.items()
     }
-    attacked, ordinary = found.longest("the attack"), found.longest("as many ordinary clients")
+    factor = found.waits["the attack"][-1] / found.waits["as many ordinary clients"][-1]
     peaks = ", ".join(f"{name} {peak:,.0f} MB" for name, peak in found.peaks_mb.items()) or "not measured"
     lines = [
         "| | wanted | measured |",
@@ -70,7 +69,7 @@ def table(found: Attack) -> str:
         f"| peak memory, of {LIMIT_BYTES / 1e6:,.0f} MB | ≤ 1,500 MB | {peaks} |",
         f"| longest wait of a polite visitor, alone | | {waits['nobody']} |",
         f"| beside as many ordinary clients | | {waits['as many ordinary clients']} |",
-        f"| beside the attack | ≤ 2 × | {waits['the attack']}, {attacked / ordinary:.1f} × |",
+        f"| beside the attack | ≤ 2 × | {waits['the attack']}, {factor:.1f} ×; {found.longest[1]} |",
         f"| photos of that visitor's without an answer | 0 | {found.unanswered} |",
         f"| verdict before and after | the same | {found.verdicts[0]}, {found.verdicts[1]} |",
     ]

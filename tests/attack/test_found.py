@@ -17,6 +17,7 @@ def held() -> Attack:
         uploads=16,
         rows=[Row("a GIF", "413", True)],
         waits={"nobody": [0.1], "as many ordinary clients": [0.1, 0.2], "the attack": [0.1, 0.3]},
+        longest=(0.3, "a GIF"),
         contract=Contract(100, []),
         peaks_mb={"app_custom": 400.0},
         verdicts=("keep_going", "keep_going"),
@@ -28,7 +29,7 @@ def test_what_came_to_nothing() -> None:
 
     assert found.bad == []
     assert "| statuses | | 200: 10, 400: 5, 503: 1 |" in table(found)
-    assert "| beside the attack | ≤ 2 × | 0.30 s (99 %: 0.30 s), 1.5 × |" in table(found)
+    assert "| beside the attack | ≤ 2 × | 0.30 s (99 %: 0.30 s), 1.5 ×; a GIF |" in table(found)
     assert "| a GIF | 413 | yes |" in table(found)
 
 
