@@ -13,13 +13,15 @@ SMALL = Sizes(
     contract_s=5,
     whole_uploads=12,
     leavers=5,
-    alternations=16,
+    alternations=6,
     labels=20,
     pillow=False,
-    large=("png", "gif", "avif"),
+    large=("png",),
 )
 # What decides who may do what is the gateway's and the experiment's part.
 OTHERS = (
+    "quick and slow photos, in turn as the variants are",
+    "Wrong response to undeclared method",
     "a stranger's kept photo, and its request id sent again",
     "`/static/..%2f..%2fapp.py`, `/static/%00`, an HTTP/2 preface",
     "requests that nginx itself refuses",
