@@ -1,4 +1,5 @@
-# make run · make test · make lint · make bench · make storm · make evaluate
+# make run · make test · make lint · make bench · make storm · make attack · make evaluate
+# make lock · make sbom · make audit DATABASE=… · make pin
 PYTHON ?= python3
 PHOTOS ?= sample_data
 VENV := .venv
@@ -6,8 +7,9 @@ BIN := $(VENV)/bin
 # Where PyTorch's build for CPUs is found; empty, pip takes what its usual index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint bench storm evaluate clean
+.PHONY: run test lint bench storm attack evaluate lock sbom audit pin clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m local
@@ -28,6 +30,26 @@ bench: $(VENV)/.test
 storm: $(VENV)/.test
 	$(BIN)/python -m storm
 
+attack: $(VENV)/.test
+	$(BIN)/python -m attack
+
+# The hashes of what constraints.txt names, after a change there or in a requirements.txt.
+lock: $(VENV)/.test
+	$(BIN)/python -m supply.lock
+
+# What is installed, as CycloneDX.
+sbom: $(VENV)/.test
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(VENV)
+	@echo "sbom.json"
+
+# What is known against it, in a copy of a database of advisories (OSV).
+audit: $(VENV)/.test
+	@$(BIN)/python -m supply.audit $(DATABASE)
+
+# The base images by digest, into .env, from the registry.
+pin:
+	@$(PYTHON) -m supply.pin
+
 evaluate: $(VENV)/.test
 	$(BIN)/python -m training.evaluate $(PHOTOS) $(if $(filter sample_data,$(PHOTOS)),--all)
 
@@ -39,13 +61,16 @@ $(VENV)/.base:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirements.txt)
+$(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirements.lock)
 	@echo "Installing what the system needs into $(VENV), about 500 MB; this takes a minute or two."
 	$(PIP) --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
-	$(PIP) -r serving/requirements.txt -r traffic/requirements.txt -r experiment/requirements.txt
-	$(PIP) --no-deps --editable .
+	$(LOCKED) -r serving/requirements.lock -r traffic/requirements.lock -r experiment/requirements.lock
+# A build of PyTorch for GPUs needs more.
+	$(PIP) torch
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(PIP) -r tests/requirements.txt
+	$(PIP) --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torchvision
+	$(LOCKED) -r tests/requirements.lock
 	@touch $@

@@ -1,8 +1,9 @@
 """Fetches the published weights of both variants and checks them: ``python download_models.py``.
 
 A download that breaks goes on where it stopped, in the same run or the next. A file takes its final name only when it
-is whole and fits its variant's model; until then it lies beside that name, as ``.part``. A variant serves it from its
-next start on.
+is whole and fits its variant's model; until then it lies beside that name, as ``.part``. Its SHA-256 is written beside
+it at the first fetch (``.sha256``, as ``sha256sum --check`` reads it), and another file is refused ever after, unless
+``--expect`` says which. A variant serves it from its next start on.
 """
 
 import argparse
@@ -38,6 +39,13 @@ PAUSES_S = (1.0, 2.0, 4.0)  # before the second, third and fourth try
 CHUNK_BYTES = 1 << 16  # what a break can cost
 
 
+class OtherFileError(WeightsError):
+    """A file whose SHA-256 is not the ``expected`` one."""
+
+    def __init__(self, path: Path, expected: str) -> None:
+        super().__init__(f"its SHA-256 is {sha256_of(path)}, not {expected}")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Fetches what is not there yet; the exit status: 0, 1 where a file could not be had, 130 after Ctrl-C."""
     args = _parser().parse_args(argv)
@@ -45,11 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         for service, name in PUBLISHED.items():
             target = (args.dest or ROOT / service / "app" / "artifacts") / name
+            expected = dict(args.expect).get(service) or pinned(target)
             if target.is_file() and not args.force:
-                print(f"{target} is already there (--force fetches it again).")
+                if expected in ("", sha256_of(target)):
+                    print(f"{target} is already there (--force fetches it again).")
+                else:
+                    print(f"{target}: {OtherFileError(target, expected)} (--force fetches it again).", file=sys.stderr)
+                    status = 1
                 continue
             try:
-                found = fetch(f"{args.base_url.rstrip('/')}/{name}", target, service)
+                found = fetch(f"{args.base_url.rstrip('/')}/{name}", target, service, expected)
             except (WeightsError, ImportError, OSError, ValueError) as error:
                 stays = "The file that was there stays" if target.is_file() else "The starter weights go on serving"
                 where = f"{name} was not fetched from {args.base_url}"
@@ -63,17 +76,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def fetch(url: str, target: Path, service: str) -> str:
+def fetch(url: str, target: Path, service: str, expected: str = "") -> str:
     """Puts the file at ``url`` to ``target`` if it holds the weights of ``service``; says what it is.
 
-    Where it raises, whatever was at ``target`` is as before: ``requests.RequestException`` or ``ValueError`` (a bad
-    address) where the file cannot be had, ``WeightsError`` where it is another, ``OSError`` where it cannot be written,
-    ``ImportError`` where PyTorch is missing.
+    ``expected`` is its SHA-256 in hexadecimal, where that is known. Where it raises, whatever was at ``target`` is as
+    before: ``requests.RequestException`` or ``ValueError`` (a bad address) where the file cannot be had,
+    ``WeightsError`` where it is another, ``OSError`` where it cannot be written, ``ImportError`` where PyTorch is
+    missing.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     part, version = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.version.part")
     download(url, part, version)
     try:
+        # First, since nothing is read from a file that is not the one.
+        if expected and sha256_of(part) != expected:
+            raise OtherFileError(part, expected)
         parameters, sha256 = verify(part, service)
     except WeightsError:
         part.unlink()
@@ -81,7 +98,21 @@ def fetch(url: str, target: Path, service: str) -> str:
         raise
     part.replace(target)
     version.unlink()
+    _pin(target).write_text(f"{sha256}  {target.name}\n")
     return f"whole and checked, {parameters:,} parameters, SHA-256 {sha256}"
+
+
+def pinned(target: Path) -> str:
+    """The SHA-256, in hexadecimal, of what was fetched to ``target`` first; empty where nothing was."""
+    pin = _pin(target)
+    found = re.match(r"[0-9a-f]{64}\b", pin.read_text("latin-1")) if pin.is_file() else None
+    return found[0] if found else ""
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(url: str, part: Path, version: Path) -> None:
@@ -151,8 +182,20 @@ def verify(path: Path, service: str) -> tuple[int, str]:
     with torch.device("meta"):
         module = import_module(f"{service}.app.model").build({})
     check(module, state)
-    with path.open("rb") as file:
-        return sum(tensor.numel() for tensor in state.values()), hashlib.file_digest(file, "sha256").hexdigest()
+    return sum(tensor.numel() for tensor in state.values()), sha256_of(path)
+
+
+def _pin(target: Path) -> Path:
+    return target.with_name(f"{target.name}.sha256")
+
+
+def _expectation(text: str) -> tuple[str, str]:
+    """A service and the SHA-256 of its file, from VARIANT=SHA256."""
+    variant, _, sha256 = text.partition("=")
+    if f"app_{variant}" not in PUBLISHED or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        names = " or ".join(service.removeprefix("app_") for service in PUBLISHED)
+        raise argparse.ArgumentTypeError(f"{text!r} is not VARIANT=SHA256: {names}, and 64 hexadecimal digits")
+    return f"app_{variant}", sha256.lower()
 
 
 def _state(path: Path) -> "dict[str, Tensor]":
@@ -202,6 +245,8 @@ def _root(error: BaseException) -> BaseException:
 def _sentence(error: Exception) -> str:
     """What went wrong, and what to do about it."""
     match error:
+        case OtherFileError():
+            what = f"{error}. If it was replaced on purpose, say so with --expect."
         case WeightsError():
             what = f"it is not the published model: {error}. Give another address with --base-url."
         case ImportError():
@@ -224,6 +269,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dest", type=Path, metavar="DIR", help=dest)
     base_url = "address of the folder that holds both files (default: %(default)s)"
     parser.add_argument("--base-url", default=BASE_URL, metavar="URL", help=base_url)
+    expect = "the SHA-256 that a variant's file has to have, for example vgg16=5e1f…; once for each variant"
+    parser.add_argument(
+        "--expect", type=_expectation, action="append", default=[], metavar="VARIANT=SHA256", help=expect
+    )
     return parser
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
@@ -50,12 +50,19 @@ _FAILURES: dict[int | str, dict[str, object]] = {
     400: {"model": Failure, "description": "Not a photo, or a broken one."},
     413: {"model": Failure, "description": "More than 10 MB, or too many pixels."},
     422: {"model": Failure, "description": "No field named file."},
+    429: {"model": Failure, "description": "Too many requests of one client; Retry-After says when to come back."},
     503: {"model": Failure, "description": "Overloaded or not ready; Retry-After says when to come back."},
+}
+
+_PAGES: dict[int | str, dict[str, object]] = {
+    status: {"content": {"text/html": {}}, "description": failure["description"]}
+    for status, failure in _FAILURES.items()
 }
 
 predictions = APIRouter(route_class=PredictionRoute)
 pages = APIRouter()
-probes = APIRouter()
+# For whoever runs a variant, at its own port; the description is of what everybody may ask.
+probes = APIRouter(include_in_schema=False)
 
 
 @predictions.post("/predict", responses=_FAILURES, response_model=Answer, response_model_exclude_none=True)
@@ -81,7 +88,7 @@ async def predict(
     return JSONResponse(answer)
 
 
-@predictions.post("/result/", responses=_FAILURES, response_class=Response)
+@predictions.post("/result/", responses=_PAGES, response_class=HTMLResponse)
 async def result(request: Request, file: _Upload) -> Response:
     """The same as a page."""
     _, prediction = await _predict(request, file, with_preview=True)
@@ -100,7 +107,7 @@ async def _predict(request: Request, file: UploadFile, with_preview: bool = Fals
     return data, prediction
 
 
-@pages.get("/", response_class=Response)
+@pages.get("/", response_class=HTMLResponse)
 @pages.get("/interface/", response_class=Response, include_in_schema=False)
 async def form(request: Request) -> Response:
     """The upload form."""

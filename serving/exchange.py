@@ -20,7 +20,7 @@ from starlette.types import Message, Receive
 from .pages import error_response
 from .photos.errors import PhotoError, TooManyPixelsError
 from .predictor import OverloadedError, Prediction
-from .settings import MAX_UPLOAD_BYTES
+from .settings import MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
 from .variant import ServedVariant
 
 __all__ = ["Exchange", "PredictionRoute", "unless_left"]
@@ -140,11 +140,25 @@ async def unless_left(request: Request, work: Awaitable[T]) -> T:
 
 
 class _WholeRequest(Request):
-    """A request whose body comes in one piece: a form is read twice as fast so."""
+    """A request whose body comes in one piece: a form is read twice as fast so.
+
+    Raises ``OverloadedError`` where all bodies that are being received come to more than memory is meant for.
+    """
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        chunks = super().stream()
-        yield b"".join([chunk async for chunk in chunks])
+        served: ServedVariant = self.app.state.served
+        chunks: list[bytes] = []
+        held = 0
+        try:
+            async for chunk in super().stream():
+                held += len(chunk)
+                served.receiving += len(chunk)
+                if served.receiving > MAX_RECEIVING_BYTES:
+                    raise OverloadedError
+                chunks.append(chunk)
+        finally:
+            served.receiving -= held
+        yield b"".join(chunks)
         yield b""
 
 

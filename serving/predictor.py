@@ -138,7 +138,9 @@ class Predictor:
                 raise OverloadedError from None
             order.dropped = True
             if order.reading or not work.cancel():
-                # It keeps its place until it has come to its end.
+                # It keeps its place until it has come to its end, which is soon.
+                if order.reading:
+                    order.reading.stop()
                 self._pending += 1
                 answer.add_done_callback(self._forget)
             raise
@@ -153,7 +155,9 @@ class Predictor:
 
     def _predict(self, order: _Order) -> Prediction:
         start = perf_counter()
-        reading = order.reading or self._pool.begin(order.data, order.job, order.heavy)
+        reading = order.reading = order.reading or self._pool.begin(order.data, order.job, order.heavy)
+        if order.dropped:
+            reading.stop()
         sha256 = hashlib.sha256(order.data).hexdigest()
         photo = reading.result()
         if order.dropped:

@@ -39,7 +39,7 @@ class Variant:
 
 
 class ServedVariant:
-    """A variant at work. Until ``predictor`` is there, it is not ready."""
+    """A variant at work, ready once ``predictor`` is there. ``receiving``: bytes of uploads that are not whole yet."""
 
     def __init__(self, variant: Variant, settings: Settings) -> None:
         self.name = variant.name
@@ -48,6 +48,7 @@ class ServedVariant:
         self.photos = Photos(settings.keep_images, settings.keep_images_mb) if settings.keep_images else None
         self.weights: WeightsFile | None = None
         self.engine = ""
+        self.receiving = 0
         self.predictor: Predictor | None = None
         self.variant = variant
 

@@ -22,7 +22,7 @@ from serving import app as variant_pages
 
 __all__ = ["commands_in", "main", "nginx_faults", "page_faults"]
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("*/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
 README_LINES = 180
 
 

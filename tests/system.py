@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import requests
 
@@ -78,7 +78,7 @@ class System:
         lay_out(self.place, self.environment)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> "System":
+    def __enter__(self) -> Self:
         try:
             for name in commands(self.place, self.variants):
                 self.start(name)

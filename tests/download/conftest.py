@@ -30,6 +30,11 @@ def saved(content: object) -> bytes:
     return file.getvalue()
 
 
+def files(folder: Path) -> list[Path]:
+    """What is in a folder, but for the hashes of what was fetched."""
+    return [path for path in folder.iterdir() if path.suffix != ".sha256"]
+
+
 @pytest.fixture(scope="session")
 def custom() -> bytes:
     """A file like the published one, 8.9 MB."""

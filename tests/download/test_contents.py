@@ -10,7 +10,7 @@ import torch
 
 from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16
-from tests.download.conftest import CUSTOM, VGG16, Download, saved
+from tests.download.conftest import CUSTOM, VGG16, Download, files, saved
 from tests.download.site import Site, status
 
 
@@ -34,7 +34,7 @@ def test_says_what_came(site: Site, dest: Path, download: Download, custom: byte
         f"{dest / CUSTOM}: whole and checked, 2,232,931 parameters, SHA-256 {sha256(custom).hexdigest()}\n"
         f"{dest / VGG16}: whole and checked, 135,310,147 parameters, SHA-256 {sha256(vgg16).hexdigest()}\n"
     )
-    assert {file.name: file.read_bytes() for file in dest.iterdir()} == {CUSTOM: custom, VGG16: vgg16}
+    assert {file.name: file.read_bytes() for file in files(dest)} == {CUSTOM: custom, VGG16: vgg16}
 
 
 def refused(download: Download, site: Site, dest: Path, content: bytes) -> str:
@@ -43,7 +43,7 @@ def refused(download: Download, site: Site, dest: Path, content: bytes) -> str:
     outcome = download()
     assert outcome.status == 1
     assert outcome.out == f"{dest / VGG16} is already there (--force fetches it again).\n"
-    assert [file.name for file in dest.iterdir()] == [VGG16]
+    assert [file.name for file in files(dest)] == [VGG16]
     site.files[CUSTOM] = good
     assert download().status == 0
     assert site.asked == [(CUSTOM, None), (CUSTOM, None)]
@@ -140,7 +140,7 @@ def test_vgg16_of_another_layout(site: Site, dest: Path, download: Download, kin
 
     assert outcome.status == 1
     assert f"{VGG16} was not fetched from {site.url}: it is not the published model: {reason}. " in outcome.err
-    assert [file.name for file in dest.iterdir()] == [CUSTOM]
+    assert [file.name for file in files(dest)] == [CUSTOM]
 
 
 def test_what_is_there_is_skipped(site: Site, dest: Path, download: Download) -> None:
@@ -160,7 +160,7 @@ def test_force_replaces(site: Site, dest: Path, download: Download, custom: byte
     (dest / CUSTOM).write_bytes(b"old")
 
     assert download("--force").status == 0
-    assert {file.name: file.read_bytes() for file in dest.iterdir()} == {CUSTOM: custom, VGG16: vgg16}
+    assert {file.name: file.read_bytes() for file in files(dest)} == {CUSTOM: custom, VGG16: vgg16}
 
 
 @pytest.mark.parametrize("content", [None, b"<html>"], ids=["404", "page"])
@@ -185,4 +185,4 @@ def test_one_failure_does_not_stop_the_other(site: Site, dest: Path, download: D
 
     assert outcome.status == 1
     assert outcome.err.count("was not fetched") == 1
-    assert {file.name: file.read_bytes() for file in dest.iterdir()} == {VGG16: vgg16}
+    assert {file.name: file.read_bytes() for file in files(dest)} == {VGG16: vgg16}

@@ -15,7 +15,7 @@ import torch
 
 import download_models
 from app_vgg16.app.model import FruitVGG16
-from tests.download.conftest import CUSTOM, VGG16, Download
+from tests.download.conftest import CUSTOM, VGG16, Download, files
 from tests.download.site import Site, serve, status
 
 SCRIPT = Path(download_models.__file__)
@@ -67,7 +67,7 @@ def test_fetches_both_in_full(site: Site, dest: Path, custom: bytes, published_v
     size = f"{len(published_vgg16) / 1e6:.1f}"
     assert f"{size}/{size} MB" in err
     assert site.asked[2:] == [(VGG16, "bytes=314572799-")]
-    assert {file.name: file.stat().st_size for file in dest.iterdir()} == {
+    assert {file.name: file.stat().st_size for file in files(dest)} == {
         CUSTOM: len(custom),
         VGG16: len(published_vgg16),
     }

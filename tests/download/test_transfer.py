@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import download_models
-from tests.download.conftest import CUSTOM, VGG16, Download
+from tests.download.conftest import CUSTOM, VGG16, Download, files
 from tests.download.site import Answer, Request, Site, redirect, serve, status
 
 MB = 1 << 20
 
 
 def names(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()}
+    return {file.name for file in files(folder)}
 
 
 def test_goes_on_where_it_broke_off(site: Site, dest: Path, download: Download, custom: bytes) -> None:

@@ -147,8 +147,11 @@ def test_the_documentation_comes_from_here_alone(client: TestClient) -> None:
 def test_the_description_of_the_api(client: TestClient) -> None:
     description = client.get("/openapi.json").json()
 
-    assert {"/", "/predict", "/result/", "/livez", "/readyz", "/metrics"} <= set(description["paths"])
-    assert set(description["paths"]["/predict"]["post"]["responses"]) >= {"200", "400", "413", "422", "503"}
+    assert set(description["paths"]) == {"/", "/predict", "/result/"}
+    for path, kind in (("/predict", "application/json"), ("/result/", "text/html")):
+        answers = description["paths"][path]["post"]["responses"]
+        assert set(answers) == {"200", "400", "413", "422", "429", "503"}
+        assert {kind} == {kind for answer in answers.values() for kind in answer["content"]}
     assert "http" not in str(description).replace("HTTPValidationError", "")
 
 

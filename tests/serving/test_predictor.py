@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import sys
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -14,10 +15,11 @@ from serving.engine import Engine
 from serving.photos.decode import decode
 from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
-from serving.predictor import OverloadedError, Prediction, Predictor
+from serving.predictor import OverloadedError, Prediction, Predictor, _Order
 from serving.settings import Settings
 from tests.serving.apps import GOOD, lemon
 from tests.serving.photos import encoded, scenery
+from tests.serving.photos.hostile import rle_bitmap
 from tests.system import eventually
 
 CLASSES = ("apple", "grapes", "lemon")
@@ -174,6 +176,36 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
         go.set()
         predictor.close()
     assert len(seen) == 1
+
+
+def reading_pid(orders: list[_Order]) -> int:
+    """The process that is at the first order, once that is known to be a photo that takes long; 0 before."""
+    return orders[0].reading._worker.pid if orders and orders[0].heavy and orders[0].reading else 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process is at is read from /proc")
+def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> None:
+    orders: list[_Order] = []
+
+    class Watched(Predictor):
+        def _predict(self, order: _Order) -> Prediction:
+            orders.append(order)
+            return super()._predict(order)
+
+    async def scenario(predictor: Predictor) -> None:
+        asked = asyncio.create_task(predictor.predict(rle_bitmap()))
+        pid = await asyncio.to_thread(eventually, lambda: reading_pid(orders))
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        await asyncio.to_thread(eventually, lambda: not Path(f"/proc/{pid}").exists(), 4)
+        await asyncio.to_thread(eventually, lambda: not predictor._pending)
+
+    predictor = Watched(lemon, CLASSES, Settings(threads=1))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        predictor.close()
 
 
 def test_photos_that_take_long_wait_for_each_other_only() -> None:

@@ -73,6 +73,14 @@ def webp(width: int, height: int) -> bytes:
     return chunk(b"RIFF", b"WEBP" + chunks)
 
 
+def premultiplied(grey: Image.Image) -> bytes:
+    """A TIFF of grey and transparency, of which the grey has been multiplied by it already: Pillow's mode La."""
+    data = encoded(grey, "TIFF")
+    extra = struct.pack("<HHI", 338, 3, 1)
+    assert extra + b"\2\0\0\0" in data
+    return data.replace(extra + b"\2\0\0\0", extra + b"\1\0\0\0")
+
+
 def enlarged_jpeg() -> bytes:
     """A JPEG whose header says 65500×65500."""
     frame = _JPEG.index(b"\xff\xc0")
@@ -188,6 +196,9 @@ ODD_BUT_WHOLE: Files = {
     "tiff whose next page lies beyond its end": lambda: tiff(following=0x7FFFFFFF),
     "tiff whose tags are its own pages": lambda: tiff((330, 4, 1, 8), (34665, 4, 1, 8), (34853, 4, 1, 8)),
     "tiff with a tag that never ends": lambda: tiff((258, 3, 0xFFFFFFFF, 8)),
+    "tiff of grey that is multiplied by its transparency": lambda: premultiplied(
+        Image.merge("LA", (Image.new("L", (99, 88), 60), Image.new("L", (99, 88), 128)))
+    ),
     "webp film on a larger canvas": lambda: webp(100, 100),
     "jpeg with rubbish after it": lambda: _JPEG + random.Random(1).randbytes(5000),
     "jpeg with a page after it": lambda: _JPEG + b"<script>alert(1)</script>",

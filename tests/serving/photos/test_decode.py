@@ -1,4 +1,3 @@
-import struct
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from serving.photos.decode import jpeg
 from serving.photos.errors import HeavyPhotoError, PhotoError, TooManyPixelsError
 from serving.photos.pixels import SIDE, to_pixels
 from tests.serving.photos import CORNERS, corners, encoded, noise, png, quarters, scenery
+from tests.serving.photos.hostile import premultiplied
 
 MANY = 50_000_000
 # What is asked here has nothing to do with scaling, unless it says so.
@@ -339,14 +339,6 @@ def test_a_side_that_is_too_long(size: tuple[int, int]) -> None:
         TooManyPixelsError, match=rf"^The photo has {size[0]}×{size[1]} pixels; a side may have at most 20000\."
     ):
         decode(data, MANY)
-
-
-def premultiplied(grey: Image.Image) -> bytes:
-    """A TIFF of grey and transparency, of which the grey has been multiplied by it already: Pillow's mode La."""
-    data = encoded(grey, "TIFF")
-    extra = struct.pack("<HHI", 338, 3, 1)
-    assert extra + b"\2\0\0\0" in data
-    return data.replace(extra + b"\2\0\0\0", extra + b"\1\0\0\0")
 
 
 def test_grey_that_is_multiplied_by_its_transparency() -> None:

@@ -210,11 +210,39 @@ def test_a_file_in_memory_does_not_stay_as_large_as_the_largest_photo() -> None:
         assert good(opened)
 
 
-def test_a_fault_of_our_own_is_none_of_the_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_that_trips_what_reads_it_is_refused_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
     with pool() as opened:
-        with pytest.raises(RuntimeError, match="AttributeError"):
+        with pytest.raises(PhotoError, match=BROKE):
             opened.read(GOOD, None)  # type: ignore[arg-type]
         assert good(opened)
+    assert "A photo broke what was reading it: 'AttributeError" in caplog.text
+
+
+@linux
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle(heavy: bool) -> None:
+    with pool() as opened:
+        reading = opened.begin(rle_bitmap(), JOB, heavy=heavy)
+        pid = reading._worker.pid
+        if not heavy:
+            os.kill(pid, signal.SIGSTOP)
+        reading.stop()
+
+        with pytest.raises(PhotoError):
+            reading.result()
+        assert gone(pid)
+        assert good(opened)
+
+
+def test_giving_up_a_photo_that_is_read_already_harms_no_other() -> None:
+    with pool() as opened:
+        before = opened.pids
+        reading = opened.begin(GOOD, JOB)
+        assert reading.result().pixels.shape == (150, 150, 3)
+        reading.stop()
+
+        assert good(opened)
+        assert opened.pids == before
 
 
 @pytest.mark.parametrize(

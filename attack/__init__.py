@@ -1,0 +1,1 @@
+"""Everything that was found to hurt the system, sent to one that is running: ``make attack``."""

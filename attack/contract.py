@@ -1,0 +1,53 @@
+"""Schemathesis against the description of the API, with all its checks."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Contract", "check"]
+
+_SEED = 12
+# A file that fits the description need not be a photo, and a client that asks this often may be told to wait.
+_CONFIG = """[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 413, 422, 429, 503]
+
+[checks.negative_data_rejection]
+expected-statuses = ["4xx", 503]
+"""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """How many requests were made, and what was wrong with an answer, one line each."""
+
+    requests: int
+    failures: list[str]
+
+
+def check(url: str, folder: Path, seconds: int) -> Contract:
+    """Raises ``RuntimeError`` where Schemathesis does not come to an end of its own."""
+    config = folder / "schemathesis.toml"
+    config.write_text(_CONFIG)
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run"]
+    options = ["--checks", "all", "--seed", str(_SEED), "--no-color", "--max-time", str(seconds)]
+    options += ["--request-timeout", "90", "--suppress-health-check", "all", "--no-shrink"]
+    done = subprocess.run(
+        [*command, f"{url}/openapi.json", *options],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 300,
+    )
+    found = re.search(r"^  ([\d,]+) generated", done.stdout, re.MULTILINE)
+    if done.returncode not in (0, 1) or not found:
+        raise RuntimeError(f"Schemathesis: {done.stdout[-2000:]} {done.stderr[-2000:]}")
+    failures = re.findall(r"^_+ ([A-Z]+ \S+) _+$|^- (ST\d+ .*)$", done.stdout, re.MULTILINE)
+    lines, operation = [], ""
+    for heading, failure in failures:
+        operation = heading or operation
+        if failure:
+            lines.append(f"{operation}: {failure}")
+    return Contract(int(found[1].replace(",", "")), lines)

@@ -1,0 +1,43 @@
+"""The system under attack, and how it is asked for other things than predictions."""
+
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from attack.confined import Confined
+from attack.uploads import Uploads
+
+__all__ = ["TIMEOUT_S", "Target"]
+
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """The system under attack, whose uploads are counted; how often some attacks are tried."""
+
+    system: Confined
+    uploads: Uploads
+    photo: bytes
+    alternations: int = 40
+    labels: int = 100
+
+    def facts(self) -> Any:
+        """What the experiment says, to its operator."""
+        token = (self.system.place.data / "token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.get(f"{self.system.url}/experiment.json", headers=headers, timeout=TIMEOUT_S).json()
+
+    def raw(self, data: bytes) -> bytes:
+        """What the system says to bytes that are no request of a well-behaved client."""
+        parts = urlsplit(self.system.url)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+        return answer
