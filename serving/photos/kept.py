@@ -35,14 +35,15 @@ class Photos:
             new.write_bytes(photo)
             with suppress(FileExistsError):
                 (self._folder / f"{request_id}.jpg").hardlink_to(new)
+            new.unlink()
             with self._lock:
                 if self._kept % _CHECK_EVERY == 0:
                     self._make_room()
                 self._kept += 1
         except OSError as error:
             log.warning("A photo could not be kept: %s", error.strerror)
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         files = []
