@@ -44,7 +44,8 @@ class Guard:
         rule = rule_for(request.method, request.url.path)
         page = rule is not None and rule.page
         try:
-            role = await asyncio.to_thread(self._role, request)
+            shows = bearer(request) or request.cookies.get(COOKIE)
+            role = await asyncio.to_thread(self._role, request) if shows else None
         except SQLAlchemyError:
             busy = "The database does not answer. Try again in a moment."
             answer = _said(request, page, HTTPStatus.SERVICE_UNAVAILABLE, busy)
