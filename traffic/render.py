@@ -30,7 +30,7 @@ _SENTENCES = {
     413: (413, "The upload is larger than 10 MB."),
     414: (414, "This address is too long."),
     416: (416, "This part of it cannot be had."),
-    429: (429, "That is more than one visitor may send. Try again in a moment."),
+    429: (429, "More is sent than may be at once. Try again in a moment."),
     463: (403, "Photos are sent from this site's own pages, or by programs."),
     464: (400, "There is no variant of that name. The variants are {names}."),
     494: (431, "The request says too much of itself."),
@@ -46,6 +46,9 @@ _SENTENCES = {
 
 # Those of them that nginx may say of a request that it could not read.
 _UNREADABLE = (400, 408, 414, 494, 495, 497, 501, 505)
+
+# And those that it may say further within, of what the public server let in.
+_WITHIN = (400, 404, 405, 413, 502, 503, 504)
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "nginx" / "templates"),
@@ -76,6 +79,7 @@ def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS, key: str
             number: (said, _quoted(text.format(names=", ".join(names)))) for number, (said, text) in _SENTENCES.items()
         },
         unreadable=_UNREADABLE,
+        within=_WITHIN,
         error_page=lambda sentence: page.render(sentence=sentence).strip(),
         health=health.strip(),
         key=key,

@@ -20,15 +20,15 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system that asks who it is, and keeps photos."""
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "images").mkdir()
-    settings = {
-        "ACCESS": "token",
-        "FORCED": "operator",
-        "KEEP_IMAGES": str(folder / "images"),
-        "LOGINS_PER_MINUTE": "100",
-        "TRUSTED_PROXIES": "127.0.0.1",
-        "LOG": "json",
-    }
-    with System(folder, **settings) as running:
+    with System(
+        folder,
+        ACCESS="token",
+        FORCED="operator",
+        KEEP_IMAGES=str(folder / "images"),
+        LOGINS_PER_MINUTE="100",
+        TRUSTED_PROXIES="127.0.0.1",
+        LOG="json",
+    ) as running:
         yield running
 
 
@@ -199,7 +199,12 @@ def test_what_is_forgotten_by_the_command(guarded: System, photo: bytes) -> None
     assert not (Path(guarded.settings["KEEP_IMAGES"]) / "to-forget.jpg").exists()
     guarded.predict(photo, **{"X-Request-ID": "to-forget-2", "X-User-ID": "somebody"})
     guarded.ledger_of("to-forget-2")
-    said = eventually(lambda: (done := guarded.abtest("forget", "--person", person)).returncode == 0 and done.stdout)
+
+    def forgotten() -> str:
+        done = guarded.abtest("forget", "--person", person)
+        return done.stdout if done.returncode == 0 else ""
+
+    said = eventually(forgotten)
     assert "Forgotten: 1 request, 0 labels, 1 photo. What was counted stays" in said
     assert guarded.abtest("forget", "to-forget").returncode == 1
     assert guarded.abtest("forget").returncode == 2
@@ -221,7 +226,7 @@ def test_more_than_one_may_send_is_429(guarded: System) -> None:
     )
     assert answer.status_code == 429
     assert answer.headers["Retry-After"].isdecimal()
-    assert answer.json() == {"detail": "That is more than one visitor may send. Try again in a moment."}
+    assert answer.json() == {"detail": "More is sent than may be at once. Try again in a moment."}
     # Others are not kept out, and a forged address before the proxy's own word is not believed.
     assert statuses(guarded, 1, "203.0.113.8") == [422]
     assert statuses(guarded, 1, "203.0.113.9, 203.0.113.7") == [429]
