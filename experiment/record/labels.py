@@ -113,7 +113,8 @@ def scored_by(database: Database, request_id: str) -> list[str]:
 def _refused(row: Request, said: Label) -> Given | None:
     """Why a label of a known request is not taken; None where it is."""
     if said.ticket is not None and not hmac.compare_digest(said.ticket, row.ticket or b""):
-        return Given.ANOTHER
+        # Of some requests other lines come first: those of a shadow, or of a variant that failed.
+        return Given.ANOTHER if row.ticket or row.answer else Given.UNKNOWN
     if row.left_out != Given.VISITOR.value or said.visitor:
         if row.label == said.label:
             return Given.SAME

@@ -1,5 +1,6 @@
 """A visitor's label is tied to the answer that was got, and counts as the plan says."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,22 @@ def test_a_request_that_failed_over_has_the_ticket_of_the_answer(serve: Callable
         running.ledger.write(line("s", "vgg16", "shadow", ticket=None), line("s", ticket=OTHER))
         assert say(running, "a", TICKET).status_code == 201
         assert say(running, "s", OTHER).status_code == 201
+
+
+def test_a_label_waits_for_the_line_of_the_answer(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shadow's line may come before it."""
+    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    with serve(access="token") as running:
+        running.ledger.write(line("a", "vgg16", "shadow", ticket=None))
+        running.service.follower.catch_up()
+        waiting = running.client.app.state.arrivals  # type: ignore[attr-defined]
+        found: list[int] = []
+        asking = threading.Thread(target=lambda: found.append(say(running, "a", TICKET).status_code))
+        asking.start()
+        eventually(lambda: waiting._waiting)
+        running.ledger.write(line("a", ticket=TICKET))
+        asking.join(60)
+        assert found == [201]
 
 
 def test_a_hundred_labels_of_visitors_decide_nothing(serve: Callable[..., Any]) -> None:
