@@ -84,7 +84,7 @@ def test_a_label_waits_for_the_line_of_the_answer(serve: Callable[..., Any], mon
     with serve(access="token") as running:
         running.ledger.write(line("a", "vgg16", "shadow", ticket=None))
         running.service.follower.catch_up()
-        waiting = running.client.app.state.arrivals  # type: ignore[attr-defined]
+        waiting = running.client.app.state.arrivals
         found: list[int] = []
         asking = threading.Thread(target=lambda: found.append(say(running, "a", TICKET).status_code))
         asking.start()
