@@ -42,7 +42,8 @@ class Guard:
 
     async def _refusal(self, request: Request) -> Response | None:
         rule = rule_for(request.method, request.url.path)
-        page = rule is not None and rule.page
+        is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        page = (rule is not None and rule.page) or is_form
         try:
             shows = bearer(request) or request.cookies.get(COOKIE)
             role = await asyncio.to_thread(self._role, request) if shows else None
