@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from random import Random
@@ -22,6 +23,14 @@ from experiment.statistics.simulation import simulate as run_simulation
 __all__ = ["app"]
 
 _INVALID = 3
+
+
+class Role(StrEnum):
+    """Whom tokens are made for."""
+
+    LABELLER = "labeller"
+    OPERATOR = "operator"
+
 
 app = typer.Typer(
     help="A/B testing of deployed image classifiers.",
@@ -117,6 +126,43 @@ def promote(
 def rollback(context: typer.Context, as_json: _Json = False) -> None:
     """Brings back the split before this one."""
     _change(context, "rollback", as_json)
+
+
+@app.command()
+def token(
+    context: typer.Context,
+    role: Annotated[Role, typer.Argument(help="Who it is for: labeller or operator.")],
+    as_json: _Json = False,
+) -> None:
+    """Makes a new token for a role and says it, this once; the one before is nobody's from then on."""
+    with _explained():
+        made = context.obj.post("/experiment/token", {"role": role.value})
+    if as_json:
+        _echo(made)
+    else:
+        Console(stderr=True).print(
+            f"The token of the {role.value}, said this once; the one before ends:", highlight=False
+        )
+        typer.echo(made["token"])
+
+
+@app.command()
+def forget(
+    context: typer.Context,
+    request_id: Annotated[str, typer.Argument(help="The X-Request-ID of an answer.", show_default=False)] = "",
+    person: Annotated[str, typer.Option(help="All requests of a person, by the ten digits in the ledger.")] = "",
+    as_json: _Json = False,
+) -> None:
+    """Deletes a request, its label and its photo, or all of a person's; says what stays."""
+    if bool(request_id) == bool(person):
+        raise typer.BadParameter("Give the id of a request, or --person with ten digits.")
+    wanted = {"person": person} if person else {"request_id": request_id}
+    with _explained():
+        erased = context.obj.post("/experiment/forget", wanted)
+    if as_json:
+        _echo(erased)
+    else:
+        show.forgotten(Console(), erased)
 
 
 @app.command()

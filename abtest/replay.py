@@ -120,6 +120,8 @@ def _one(session: requests.Session, url: str, photo: Photo, scores: int) -> Summ
         if photo.label is None:
             return found
         label: dict[str, object] = {"request_id": prediction["request_id"], "true_label": photo.label}
+        if ticket := answer.headers.get("X-Ticket"):
+            label["ticket"] = ticket
         if "Authorization" in session.headers:
             label["blind"] = True
 
@@ -151,7 +153,7 @@ def _persist(send: Callable[[], requests.Response]) -> requests.Response:
     """The answer, once it is none of "try again in a moment"."""
     for attempt in range(_TRIES):
         answer = send()
-        if answer.status_code != requests.codes.unavailable:
+        if answer.status_code not in (requests.codes.unavailable, requests.codes.too_many_requests):
             break
         given = answer.headers.get("Retry-After", "")
         wait = float(given) if given.isdecimal() else 0.25 * 2**attempt

@@ -10,7 +10,7 @@ from rich.table import Table
 from abtest.replay import Summary
 from experiment.statistics import Simulation
 
-__all__ = ["replayed", "report", "simulated", "status"]
+__all__ = ["forgotten", "replayed", "report", "simulated", "status"]
 
 _COLOURS = {"better": "green", "equivalent": "green", "not_worth": "green", "keep_going": "yellow", "invalid": "red"}
 _STATES: dict[bool | None, str] = {
@@ -125,3 +125,12 @@ def simulated(console: Console, found: Simulation, most: int) -> None:
     console.print(f"Wrong: {found.wrong:.1%}", highlight=False)
     for sentence in found.sentences:
         console.print(f"{sentence}.", highlight=False)
+
+
+def forgotten(console: Console, erased: Facts) -> None:
+    counted = {"request": erased["requests"], "label": erased["labels"], "photo": erased["photos"]}
+    text = ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counted.items())
+    console.print(f"Forgotten: {text}. {erased['stays']}", highlight=False)
+    if erased["person"]:
+        again = f"abtest forget --person {erased['person']}"
+        console.print(f"All that the same person sent is forgotten by: [bold]{again}[/bold]", highlight=False)

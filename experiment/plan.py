@@ -46,6 +46,7 @@ class Plan(BaseModel):
     minimum_labels: Annotated[int, Field(ge=1)] = 100
     worth: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     labels_per_person: Annotated[int, Field(ge=0)] = 20
+    count_visitors: bool = False
     guardrails: Guardrails = Guardrails()
 
     @property

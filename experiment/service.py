@@ -10,20 +10,20 @@ import requests
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiment.access.tokens import Tokens
 from experiment.control.changes import Changes
 from experiment.control.decisions import Circumstances, note_change, note_event, note_weights, unnoted
 from experiment.control.gateways import Gateways
 from experiment.control.guardrails import Guard
 from experiment.control.recent import Recent
 from experiment.control.splits import Splits
-from experiment.control.tokens import Token
 from experiment.plan import PlanError, PlanFile
 from experiment.record.database import Database
 from experiment.record.disputed import disputed
 from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
 from experiment.record.ledger import Line, highest_epoch
-from experiment.record.retention import forget
+from experiment.record.retention import forget, forget_photos
 from experiment.report.facts import figures, make_report
 from experiment.settings import Settings
 from variants import VARIANTS
@@ -55,10 +55,10 @@ class Service:
         self.plan_problem = ""
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
-            self.token = Token(settings.data_dir, settings.abtest_token)
+            self.database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'experiment.db'}")
+            self.tokens = Tokens(self.database, settings.data_dir, settings.abtest_token)
         except OSError as error:
             raise StartError(f"DATA_DIR={settings.data_dir} cannot be written: {error.strerror}.") from None
-        self.database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'experiment.db'}")
         self.recent = Recent()
         self.listeners: list[Callable[[Sequence[Line]], None]] = [self.recent.add]
         gateways = Gateways()
@@ -78,6 +78,10 @@ class Service:
         self._watcher = threading.Thread(target=self._watch, name="watch")
 
     def start(self) -> None:
+        if self.settings.access == "open":
+            log.info(
+                "ACCESS=open: everybody who reaches this sees the report and may label. ACCESS=token asks who it is."
+            )
         photos = self.settings.keep_images
         if photos:
             log.info("Photos are kept in %s, small, for labelling at /experiment/label.", photos)
@@ -171,6 +175,8 @@ class Service:
                     self._note_weights()
                 if rounds % _FORGET_EVERY == 0:
                     forget(self.database, self.settings.keep_days, self.settings.database_mb)
+                    if self.settings.keep_images:
+                        forget_photos(self.settings.keep_images, self.settings.keep_days)
                 trouble = ""
             except Exception as error:  # whatever it is, the next round may do better
                 said = str(error).splitlines()[0] if str(error) else repr(error)

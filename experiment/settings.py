@@ -1,7 +1,7 @@
 """What an operator may set, from environment variables of the same names in upper case."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,11 +15,12 @@ _Positive = Annotated[int, Field(gt=0)]
 class Settings(BaseSettings):
     """The service's settings; raises ``pydantic.ValidationError`` on a value that is none.
 
-    Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
-    counted from them stays. ``state_dir`` is where an earlier version kept its splits, which are taken over once.
-    ``abtest_url`` is where the system answers, and ``abtest_token`` the operator's token, instead of one made at the
-    first start. ``keep_images`` is the folder where the variants leave photos to be labelled; ``yes`` means
-    ``images_dir``.
+    Raw rows and photos go after ``keep_days``, or, the oldest first, where the database holds more than
+    ``database_mb``; what was counted from them stays. ``state_dir`` is where an earlier version kept its splits, which
+    are taken over once. ``abtest_url`` is where the system answers, ``public_url`` where people find it, and
+    ``abtest_token`` the operator's first token, instead of one made at the first start. With ``access`` ``token`` the
+    label page takes a labeller's token, and the report an operator's. ``keep_images`` is the folder where the variants
+    leave photos to be labelled; ``yes`` means ``images_dir``.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -37,6 +38,8 @@ class Settings(BaseSettings):
     keep_images: Path | None = None
     images_dir: Path = _ROOT / ".run" / "images"
     abtest_token: str = ""
+    access: Literal["open", "token"] = "open"
+    public_url: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:-]+)?$")] = ""
 
     @model_validator(mode="after")
     def _where_images_are(self) -> Self:

@@ -97,7 +97,7 @@ def announce(url: str, variants: int, say: Callable[[str], None], ended: threadi
         except (requests.RequestException, ValueError, KeyError):
             continue
         if sum(state["ready"] for state in states.values()) == variants:
-            say(f"\n  Ready: {url}\n  Ctrl-C ends it.\n\n")
+            say(f"\n  Ready: {url.replace('127.0.0.1', 'localhost')}\n  Ctrl-C ends it.\n\n")
             return
 
 
@@ -118,15 +118,17 @@ def main() -> int:
     # Short, since the path of a socket may have 107 characters and the project may lie deep; and where nginx's workers,
     # which root starts as nobody, may look.
     run = tempfile.mkdtemp(prefix="ab-")
-    place = Place(listen=str(port), run=run, folder=ROOT / ".run", experiment_port=experiment_port)
+    # For this machine only, unless it is said otherwise.
+    address = os.environ.get("ADDRESS", "127.0.0.1")
+    place = Place(listen=f"{address}:{port}", run=run, folder=ROOT / ".run", experiment_port=experiment_port)
     if os.environ.get("KEEP_IMAGES"):
         # Any word turns it on; a path says where, too.
         kept = Path(os.environ["KEEP_IMAGES"])
         os.environ["KEEP_IMAGES"] = str(kept if kept.is_absolute() else place.folder / "images")
         Path(os.environ["KEEP_IMAGES"]).mkdir(parents=True, exist_ok=True)
     lay_out(place)
-    address = place.folder / "url"
-    address.write_text(place.url + "\n")  # where abtest looks
+    noted = place.folder / "url"
+    noted.write_text(place.url + "\n")  # where abtest looks
     speaker = Speaker()
     printer = EndWatcher(speaker.say)
     manager = Manager(printer=printer)
@@ -147,7 +149,7 @@ def main() -> int:
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
         speaker.close()
-        address.unlink(missing_ok=True)
+        noted.unlink(missing_ok=True)
         shutil.rmtree(run, ignore_errors=True)
     if not printer.ended_first:
         return 0

@@ -36,7 +36,7 @@ class Place:
     @property
     def url(self) -> str:
         host, _, port = self.listen.rpartition(":")
-        return f"http://{host or 'localhost'}:{port}"
+        return f"http://{'localhost' if host in ('', '0.0.0.0') else host}:{port}"  # noqa: S104  (nothing is bound)
 
     @property
     def ledger(self) -> Path:

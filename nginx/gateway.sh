@@ -12,12 +12,46 @@ set -u
 : "${EXPERIMENT_URL:=http://experiment:8010}" "${HOSTS:=names}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
 # A variant that hangs is waited for so many seconds, one that is only busy for BUSY_S more.
 : "${ANSWER_S:=3}" "${BUSY_S:=10}"
+# Who may do what, and how much of it (0: any); behind proxies, from whom it is believed who asks.
+: "${ACCESS:=open}" "${FORCED:=anyone}" "${PUBLIC_URL:=}" "${TRUSTED_PROXIES:=}"
+: "${LOGINS_PER_MINUTE:=10}" "${UPLOADS:=200}"
+[ "$ACCESS" = open ] && : "${PREDICTIONS_PER_MINUTE:=0}" "${FEEDBACK_PER_MINUTE:=0}" "${UPLOADS_PER_CLIENT:=0}"
+: "${PREDICTIONS_PER_MINUTE:=600}" "${FEEDBACK_PER_MINUTE:=120}" "${UPLOADS_PER_CLIENT:=8}"
+: "${TLS_CERT:=}" "${TLS_KEY:=}" "${LISTEN_TLS:=443}" "${LISTEN_REDIRECT:=80}"
+[ ! -d "$TLS_CERT" ] || { TLS_KEY=${TLS_KEY:-$TLS_CERT/privkey.pem} TLS_CERT=$TLS_CERT/fullchain.pem; }
 : "${FIRST_WAIT_S:=15}" "${LEDGER_BYTES:=67108864}" "${LEDGER_FILES:=20}" "${LEDGER_FREE_MB:=64}"
 # What is kept in memory, in a container: lines for people, and errors.
 LOG_BYTES=4194304
 ROUTES=$STATE_DIR/routes.in
 
 say() { echo "gateway: $*" >>"$RUN_DIR/error.log"; }
+
+# Ends with a sentence where a setting cannot be.
+check() {
+    for name in PREDICTIONS_PER_MINUTE FEEDBACK_PER_MINUTE LOGINS_PER_MINUTE UPLOADS UPLOADS_PER_CLIENT; do
+        eval "value=\$$name"
+        echo "$value" | grep -Eq '^[0-9]{1,6}$' || stop "$name=$value is no whole number."
+    done
+    [ "$LOGINS_PER_MINUTE" -gt 0 ] && [ "$UPLOADS" -gt 0 ] || stop "LOGINS_PER_MINUTE and UPLOADS are more than 0."
+    case $ACCESS in open | token) ;; *) stop "ACCESS=$ACCESS is neither open nor token." ;; esac
+    case $FORCED in anyone | operator) ;; *) stop "FORCED=$FORCED is neither anyone nor operator." ;; esac
+    echo "$TRUSTED_PROXIES" | grep -Eq '^[0-9a-fA-F.:/, ]*$' ||
+        stop "TRUSTED_PROXIES=$TRUSTED_PROXIES is no list of addresses, such as 10.0.0.0/8 192.168.1.2."
+    echo "$PUBLIC_URL" | grep -Eq '^(https?://[A-Za-z0-9.:-]+)?$' ||
+        stop "PUBLIC_URL=$PUBLIC_URL is no address such as https://fruit.example.org, without a path."
+    [ -n "$TLS_CERT" ] || return 0
+    case $PUBLIC_URL in https://*) ;; *) stop "With TLS_CERT, PUBLIC_URL says where people are sent: https://…" ;; esac
+    for file in "$TLS_CERT" "$TLS_KEY"; do
+        [ -r "$file" ] || stop "TLS_CERT and TLS_KEY: $file cannot be read by user $(id -u)."
+    done
+}
+
+stop() { echo "gateway: $*" >&2; exit 1; }
+
+# Keeps the lines that are marked $1 where there is $2, else drops them.
+where() { [ -n "$2" ] && echo "s/^@$1@//" || echo "/^@$1@/d"; }
+
+more_than_none() { [ "$1" = 0 ] || echo yes; }
 
 # What the service wrote, with this gateway's own words in it.
 fill() {
@@ -34,12 +68,25 @@ s/@host:\([^@]*\)@/\1/g' ;;
     fi
     [ "$LOG" = json ] && log=ledger || log=people
     sed -e "$hosts" \
-        -e "$([ -n "$resolver" ] && echo 's/^@dns@//' || echo '/^@dns@/d')" \
-        -e "$([ -n "$OWN_PORTS" ] && echo 's/^@own@//' || echo '/^@own@/d')" \
+        -e "$(where dns "$resolver")" -e "$(where own "$OWN_PORTS")" -e "$(where tls "$TLS_CERT")" \
+        -e "$(where forced "$(echo "$FORCED" | grep operator)")" \
+        -e "$(where limit_predictions "$(more_than_none "$PREDICTIONS_PER_MINUTE")")" \
+        -e "$(where limit_feedback "$(more_than_none "$FEEDBACK_PER_MINUTE")")" \
+        -e "$(where limit_client "$(more_than_none "$UPLOADS_PER_CLIENT")")" \
+        -e "s|@predictions@|$PREDICTIONS_PER_MINUTE|g; s|@feedback@|$FEEDBACK_PER_MINUTE|g" \
+        -e "s|@logins@|$LOGINS_PER_MINUTE|g; s|@uploads@|$UPLOADS|g; s|@per_client@|$UPLOADS_PER_CLIENT|g" \
+        -e "s|@proxies@|$(proxies)|g; s|@public_url@|$PUBLIC_URL|g; s|@tls_cert@|$TLS_CERT|g; s|@tls_key@|$TLS_KEY|g" \
+        -e "s|@listen_tls@|$LISTEN_TLS|g; s|@listen_redirect@|$LISTEN_REDIRECT|g" \
         -e "s|@resolve@|${resolver:+ resolve}|g; s|@resolver@|$resolver|g; s|@workers@|$WORKERS|g; s|@listen@|$LISTEN|g" \
         -e "s|@run@|$RUN_DIR|g; s|@state@|$STATE_DIR|g; s|@ledger@|$LEDGER_DIR|g; s|@log@|$log|g" \
         -e "s|@answer@|$ANSWER_S|g; s|@busy@|$BUSY_S|g; s|@patience@|$((2 * ANSWER_S + BUSY_S + 2))|g" \
         -e "s|@experiment@|${EXPERIMENT_URL#http://}|g; s|@gateway@|$GATEWAY|g; s|@born@|$(cat "$RUN_DIR/born")|g" "$1"
+}
+
+proxies() {
+    [ -n "$TRUSTED_PROXIES" ] || return 0
+    for proxy in $(echo "$TRUSTED_PROXIES" | tr , ' '); do printf 'set_real_ip_from %s; ' "$proxy"; done
+    echo 'real_ip_header X-Forwarded-For; real_ip_recursive on;'
 }
 
 epoch_of() { sed -n '1s/^# epoch \([0-9]*\)$/\1/p' "$1"; }
@@ -48,8 +95,10 @@ epoch_of() { sed -n '1s/^# epoch \([0-9]*\)$/\1/p' "$1"; }
 fault() {
     fill "$1" >"$RUN_DIR/next.conf"
     # A test listens for a moment. Where nginx is still to start, somebody might hear that.
-    sed "s|listen $LISTEN |listen unix:$RUN_DIR/test.sock |" "$RUN_DIR/next.conf" >"$RUN_DIR/test.routes"
-    sed "s|$RUN_DIR/routes.conf|$RUN_DIR/test.routes|" "$RUN_DIR/nginx.conf" >"$RUN_DIR/test.conf"
+    sed "s|listen $LISTEN |listen unix:$RUN_DIR/test.sock |; s|listen $LISTEN_TLS |listen unix:$RUN_DIR/tls.sock |" \
+        "$RUN_DIR/next.conf" >"$RUN_DIR/test.routes"
+    sed "s|$RUN_DIR/routes.conf|$RUN_DIR/test.routes|; s|listen $LISTEN_REDIRECT;|listen unix:$RUN_DIR/redirect.sock;|" \
+        "$RUN_DIR/nginx.conf" >"$RUN_DIR/test.conf"
     said=$("$NGINX_COMMAND" -t -q -c "$RUN_DIR/test.conf" 2>&1) && return
     echo "${said:-it did not say why}" | sed -n "1{s|^.*\] [0-9#]*: ||; s|$RUN_DIR/||g; p;}"
 }
@@ -62,6 +111,7 @@ hear() { # PATH, then curl's further arguments; prints the body into $RUN_DIR/he
 }
 
 first() {
+    check
     mkdir -p "$STATE_DIR/body" "$LEDGER_DIR" || exit 1
     # One that ended as it should took this file away.
     [ ! -f "$RUN_DIR/born" ] || count_lines "$([ ! -f "$RUN_DIR/nginx.pid" ] || echo 1)"
@@ -213,6 +263,10 @@ watch() {
             count_lines
             larger "$LEDGER_DIR/ledger.jsonl" "$LEDGER_BYTES" && rotate
             make_room
+            # A certificate that was renewed is taken up.
+            shown=$(cat "$TLS_CERT" "$TLS_KEY" 2>/dev/null | cksum)
+            [ "$shown" = "${certificate:-$shown}" ] || kill -HUP "$(cat "$RUN_DIR/nginx.pid")" 2>/dev/null
+            certificate=$shown
         fi
         rounds=$((rounds + 1))
         sleep 1

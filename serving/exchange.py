@@ -43,10 +43,14 @@ MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
 
 @dataclass
 class Exchange:
-    """What is known of one request for a prediction. ``reason`` says why there is none."""
+    """What is known of one request for a prediction. ``reason`` says why there is none.
+
+    ``ticket`` is what a page's form sends along, so that whoever takes it knows where it comes from.
+    """
 
     variant: str
     request_id: str
+    ticket: str = ""
     prediction: Prediction | None = None
     reason: str = ""
 
@@ -79,7 +83,7 @@ class PredictionRoute(APIRoute):
             served: ServedVariant = request.app.state.served
             given = request.headers.get("x-request-id", "")
             request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-            exchange = request.state.exchange = Exchange(served.name, request_id)
+            exchange = request.state.exchange = Exchange(served.name, request_id, request.headers.get("x-ticket", ""))
             try:
                 _admit(request, served)
                 whole = _WholeRequest(request.scope, _limited(request.receive))

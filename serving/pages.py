@@ -35,7 +35,7 @@ def result_page(request: Request, prediction: Prediction, filename: str) -> Resp
     ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     photo = base64.b64encode(prediction.preview or b"").decode()
     context = {"prediction": prediction, "ranked": ranked, "filename": filename, "photo": photo}
-    return _page(request, "result.html", context | {"request_id": request.state.exchange.request_id})
+    return _page(request, "result.html", context | {"exchange": request.state.exchange})
 
 
 def error_response(request: Request, status: HTTPStatus, detail: str) -> Response:

@@ -16,7 +16,7 @@ import experiment.settings
 import serving.settings
 from abtest.cli import app as abtest
 from experiment.web import app as experiment_pages
-from experiment.web import control, feedback, label_page
+from experiment.web import control, feedback, forget, label_page, login
 from local.parts import ROOT, Place, lay_out
 from serving import app as variant_pages
 
@@ -79,7 +79,8 @@ def tree_faults(text: str) -> Iterator[str]:
 
 def settings() -> set[str]:
     """The environment variables that people may set."""
-    compose = re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text())
+    texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "nginx/tls.yml")]
+    compose = re.findall(r"\$\{(\w+)", "".join(texts))
     fields = chain(serving.settings.Settings.model_fields, experiment.settings.Settings.model_fields)
     return {*compose, *(field.upper() for field in fields)}
 
@@ -88,6 +89,7 @@ def routes() -> set[str]:
     """The addresses that people and programs may ask for."""
     routers = [variant_pages.predictions, variant_pages.pages, variant_pages.probes]
     routers += [experiment_pages.pages, feedback.routes, label_page.routes, control.routes]
+    routers += [login.routes, forget.routes]
     found = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     return {route.path for route in found if route.include_in_schema}
 

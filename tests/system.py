@@ -135,7 +135,7 @@ class System:
 
     def split(self) -> Any:
         """What the record says of the split."""
-        with Client(self.url) as client:
+        with self.client as client:
             return client.split()
 
     def change(self, action: str, **wanted: Any) -> Any:

@@ -19,16 +19,36 @@ __all__ = ["UNRECORDED", "render_routes"]
 UNRECORDED = 0
 """The epoch of a gateway that serves before it ever heard of a split: all variants in turn."""
 
-# What nginx itself says, in JSON on /predict and on a page on /result/.
+# What nginx itself says, in JSON on /predict and on a page on /result/: by its own number for it, the status and the
+# sentence. Numbers that are no status are those of the templates and of nginx's own.
 _SENTENCES = {
-    400: "There is no variant of that name. The variants are {names}.",
-    404: "There is nothing here.",
-    405: "Send a photo with POST.",
-    413: "The upload is larger than 10 MB.",
-    502: "No variant could answer. Try again in a moment.",
-    503: "No variant could answer. Try again in a moment.",
-    504: "No variant answered in time. Try again in a moment.",
+    400: (400, "This request cannot be understood."),
+    403: (403, "Choosing a variant takes an operator's token. Leave X-Variant out, and one is drawn."),
+    404: (404, "There is nothing here."),
+    405: (405, "Send a photo with POST."),
+    408: (408, "The photo took too long to arrive. Try again."),
+    413: (413, "The upload is larger than 10 MB."),
+    414: (414, "This address is too long."),
+    416: (416, "This part of it cannot be had."),
+    429: (429, "More is sent than may be at once. Try again in a moment."),
+    463: (403, "Photos are sent from this site's own pages, or by programs."),
+    464: (400, "There is no variant of that name. The variants are {names}."),
+    494: (431, "The request says too much of itself."),
+    495: (400, "The certificate that was shown is not accepted."),
+    497: (400, "This port speaks TLS: the address begins with https."),
+    500: (500, "Something went wrong here. Try again in a moment."),
+    501: (501, "That is not something this server does."),
+    502: (502, "No variant could answer. Try again in a moment."),
+    503: (503, "No variant could answer. Try again in a moment."),
+    504: (504, "No variant answered in time. Try again in a moment."),
+    505: (505, "This version of HTTP is not spoken here."),
 }
+
+# Those of them that nginx may say of a request that it could not read.
+_UNREADABLE = (400, 408, 414, 494, 495, 497, 501, 505)
+
+# And those that it may say further within, of what the public server let in.
+_WITHIN = (400, 404, 405, 413, 502, 503, 504)
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1] / "nginx" / "templates"),
@@ -55,11 +75,20 @@ def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS, key: str
         weights=weights(split),
         stretches=_stretches(split),
         variants=variants,
-        sentences={status: text.format(names=", ".join(names)) for status, text in _SENTENCES.items()},
+        sentences={
+            number: (said, _quoted(text.format(names=", ".join(names)))) for number, (said, text) in _SENTENCES.items()
+        },
+        unreadable=_UNREADABLE,
+        within=_WITHIN,
         error_page=lambda sentence: page.render(sentence=sentence).strip(),
         health=health.strip(),
         key=key,
     )
+
+
+def _quoted(sentence: str) -> str:
+    """As it may stand between nginx's single quotes."""
+    return sentence.replace("'", "\\'")
 
 
 def _stretches(split: Split) -> list[tuple[str, float]]:

@@ -18,7 +18,7 @@ A count's key is ``(what, variant, a, b)``, within an experiment and an epoch:
 | picked | | label | cell | the same for labels from the label page, whose photos are chosen for being in dispute |
 | person | who sent it | source | cell | the same for people, where they are known; folders are nobody's |
 | unused | | | | labels that say nothing: forced, failed, repeated |
-| left out | | why | source | labels of a photo that has one (again), and of a person who gave enough (excess) |
+| left out | | why | source | labels of a photo that has one (again), by who gave enough (excess), by visitors |
 | skipped, gap | | | | lines that are none of ours; files gone before they were read |
 | early | | | | lines of before the experiment that ran when they were read |
 | read, lost | gateway | run | | lines that were read; lines that the gateway wrote and that were not to be found |
@@ -92,10 +92,13 @@ class Request:
     gateway: str | None = None
     image: str | None = None
     person: str | None = None
+    ticket: bytes | None = None
 
     def add(self, line: Line) -> None:
         """Takes one more line into account."""
         self.image = self.image or line.image
+        if line.kind != "shadow" and line.outcome == "ok":
+            self.ticket = self.ticket or line.ticket
         if line.kind == "shadow":
             if self.shadow is None:
                 self.shadow, self.shadow_answer = line.variant, line.answer

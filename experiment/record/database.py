@@ -12,6 +12,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -38,7 +39,9 @@ __all__ = [
     "files",
     "people",
     "requests",
+    "sessions",
     "splits",
+    "tokens",
     "weights",
 ]
 
@@ -90,6 +93,7 @@ requests = Table(
     Column("gateway", String(64)),
     Column("image", String(64)),
     Column("person", String(64)),
+    Column("ticket", LargeBinary(16)),
     sqlite_with_rowid=False,
 )
 Index("request_ts", requests.c.ts)
@@ -183,6 +187,23 @@ weights = Table(
     Column("sha256", String(64), primary_key=True),
     Column("file", Text, nullable=False),
     Column("since", Float, nullable=False),
+)
+
+# The token that each role was given last, and those who logged in by one. Digests only.
+tokens = Table(
+    "token",
+    metadata,
+    Column("role", String(16), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("made", Float, nullable=False),
+)
+
+sessions = Table(
+    "session",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("token", String(64), nullable=False),
+    Column("ends", Float, nullable=False),
 )
 
 _LOCK_S = 5

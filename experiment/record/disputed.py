@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from experiment.record.database import requests
 from experiment.record.experiments import Experiments
+from experiment.record.labels import Given
 
 __all__ = ["disputed"]
 
@@ -13,7 +14,7 @@ _MOST = 5000
 
 
 def disputed(connection: Connection, photos: Path) -> list[str]:
-    """Requests of the experiment that runs whose photo is there, has no label, and divides the two variants."""
+    """Requests of the experiment that runs whose photo is there, divides the two, and has no label that counts."""
     known = Experiments.load(connection)
     compared = [known.latest.plan.control, known.latest.plan.candidate]
     there = {path.stem for path in photos.glob("[!.]*.jpg")}
@@ -21,7 +22,7 @@ def disputed(connection: Connection, photos: Path) -> list[str]:
         select(requests.c.request_id)
         .where(
             requests.c.disagree,
-            requests.c.label.is_(None),
+            or_(requests.c.label.is_(None), requests.c.left_out == Given.VISITOR.value),
             requests.c.experiment == known.latest.id,
             requests.c.shadow.in_(compared),
             requests.c.assigned.in_(compared),

@@ -1,5 +1,6 @@
 """True labels: one for each request, the first stands."""
 
+import hmac
 import json
 import math
 import time
@@ -31,11 +32,17 @@ Source = Literal["seen", "blind", "page"]
 
 
 class Given(Enum):
-    """What became of a label. One given ``AGAIN`` to a photo, or in ``EXCESS`` by a person, is kept and not counted."""
+    """What became of a label.
+
+    One given ``AGAIN`` to a photo, in ``EXCESS`` by a person, or by a ``VISITOR`` whom the plan does not count, is kept
+    and not counted. With a ticket of ``ANOTHER`` request none is taken.
+    """
 
     TAKEN = "taken"
     AGAIN = "again"
     EXCESS = "excess"
+    VISITOR = "visitor"
+    ANOTHER = "another"
     SAME = "same"
     UNKNOWN = "unknown"
     ALREADY = "already"
@@ -50,17 +57,21 @@ class Label:
     """What a photo showed, one of ``LABELS``; None takes back what was said.
 
     ``labeller`` is a keyed hash of who says so, where that is known. With ``change`` a label that is not older than
-    ``CHANGEABLE_S`` gives way.
+    ``CHANGEABLE_S`` gives way. A ``ticket`` shows that whoever says so got the answer; a ``visitor`` shows no more.
     """
 
     label: str | None
     source: Source = "seen"
     labeller: str | None = None
     change: bool = False
+    ticket: bytes | None = None
+    visitor: bool = False
 
 
 def give_label(database: Database, request_id: str, said: Label, until: float = math.inf) -> Given:
     """Records the true label of a request; the first one stands, and so does the first one of a photo.
+
+    One of a visitor that does not count gives way to anybody else's.
 
     Raises ``TooLateError`` where it could not be stored before ``until`` on the monotonic clock.
     """
@@ -72,13 +83,8 @@ def give_label(database: Database, request_id: str, said: Label, until: float = 
         if request_id not in rows:
             return Given.UNKNOWN
         row = rows[request_id]
-        if row.label == said.label:
-            return Given.SAME
-        changeable = said.change and time.time() - (row.labelled or 0) < CHANGEABLE_S
-        if row.label is not None and not changeable:
-            return Given.ALREADY
-        if said.source == "page" and not row.disagree:
-            return Given.UNKNOWN
+        if (refused := _refused(row, said)) is not None:
+            return refused
         known = Experiments.load(connection)
         given = _counts(connection, row, said, known.plan(row.experiment))
         changes: dict[str, Any] = {"label": None, "source": None, "labelled": None, "labeller": None, "left_out": None}
@@ -104,8 +110,24 @@ def scored_by(database: Database, request_id: str) -> list[str]:
     return sorted(rows[request_id].answers()) if request_id in rows else []
 
 
+def _refused(row: Request, said: Label) -> Given | None:
+    """Why a label of a known request is not taken; None where it is."""
+    if said.ticket is not None and not hmac.compare_digest(said.ticket, row.ticket or b""):
+        # Of some requests other lines come first: those of a shadow, or of a variant that failed.
+        return Given.ANOTHER if row.ticket or row.answer else Given.UNKNOWN
+    if row.left_out != Given.VISITOR.value or said.visitor:
+        if row.label == said.label:
+            return Given.SAME
+        changeable = said.change and time.time() - (row.labelled or 0) < CHANGEABLE_S
+        if row.label is not None and not changeable:
+            return Given.ALREADY
+    return Given.UNKNOWN if said.source == "page" and not row.disagree else None
+
+
 def _counts(connection: Connection, row: Request, said: Label, plan: Plan | None) -> Given:
-    """Whether a label is the first of its photo, and not one too many of its giver."""
+    """Whether a label is the first of its photo, and not one too many of its giver, who counts."""
+    if said.visitor and plan and not plan.count_visitors:
+        return Given.VISITOR
     c = requests.c
     others = select(c.request_id).where(
         c.experiment == row.experiment, c.label.is_not(None), c.left_out.is_(None), c.request_id != row.request_id

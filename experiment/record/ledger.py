@@ -33,6 +33,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PERSON = re.compile(r"[0-9]{10}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_TICKET = re.compile(r"[0-9a-f]{32}")
 _FIRST_BYTES = 4096
 _LAST_BYTES = 65536
 
@@ -58,7 +59,8 @@ class Line(NamedTuple):
     ``outcome``: a variant that failed (500), or was not there or too busy to answer (502 to 504); a request it rightly
     refused (4xx); a client that left before the answer. ``gateway`` wrote the line in its ``run``, which begins with
     each start of nginx. ``image`` is the SHA-256 of the photo, ``person`` a keyed hash of who sent it, and ``sticky``
-    says that people were drawn. Older lines lack some.
+    says that people were drawn. Whoever shows ``ticket`` got this answer, and may say once what the photo showed. Older
+    lines lack some.
     """
 
     ts: float
@@ -74,6 +76,7 @@ class Line(NamedTuple):
     image: str | None = None
     person: str | None = None
     sticky: bool = False
+    ticket: bytes | None = None
 
 
 def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
@@ -86,7 +89,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
         kind = _KINDS[entry["by"]]
         answer, seconds = entry["predicted_class"], entry["upstream_time_s"]
         gateway, run = entry.get("gateway", ""), entry.get("run", "")
-        image, person = entry.get("image_sha256"), entry.get("person")
+        image, person, ticket = entry.get("image_sha256"), entry.get("person"), entry.get("ticket")
         fits = (
             moment.tzinfo is not None
             and ts > 0
@@ -101,6 +104,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
             and _NAME.fullmatch(run)
             and (image is None or _SHA256.fullmatch(image))
             and (person is None or PERSON.fullmatch(person))
+            and (ticket is None or _TICKET.fullmatch(ticket))
         )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError):
         return None
@@ -128,6 +132,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
         image,
         person,
         entry["by"] == "sticky",
+        bytes.fromhex(ticket) if ticket else None,
     )
 
 

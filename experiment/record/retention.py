@@ -1,13 +1,14 @@
-"""Forgetting old requests; what was counted from them stays."""
+"""Forgetting old requests and photos; what was counted from them stays."""
 
 import logging
 import time
+from pathlib import Path
 
 from sqlalchemy import delete, select
 
 from experiment.record.database import Database, requests
 
-__all__ = ["forget"]
+__all__ = ["forget", "forget_photos"]
 
 log = logging.getLogger("experiment")
 
@@ -32,3 +33,12 @@ def forget(database: Database, keep_days: int, database_mb: int) -> int:
     if forgotten:
         log.info("%d old requests were forgotten; their counts stay.", forgotten)
     return forgotten
+
+
+def forget_photos(folder: Path, keep_days: int) -> int:
+    """Deletes kept photos older than ``keep_days``; how many. Raises ``OSError`` where one stays."""
+    cutoff = time.time() - keep_days * _DAY_S
+    old = [path for path in folder.glob("[!.]*.jpg") if path.stat().st_mtime < cutoff]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)

@@ -61,6 +61,8 @@ def _not_counted(counts: Counts, plan: Plan) -> str:
         said.append(f"{again:,} were given to a photo that has a label already")
     if excess := counts.total("left out", a="excess"):
         said.append(f"{excess:,} by people who had given {plan.labels_per_person}, the most that count")
+    if visitors := counts.total("left out", a="visitor"):
+        said.append(f"{visitors:,} by visitors, which the plan does not count")
     if unused := counts.total("unused"):
         said.append(f"{unused:,} to requests that take no part")
     return f" Not counted: {'; '.join(said)}." if said else ""

@@ -11,7 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.service import Service
-from experiment.web import control, feedback, gateways, label_page
+from experiment.web import control, feedback, forget, gateways, label_page, login
+from experiment.web.guard import Guard
 from experiment.web.pages import STATIC, message_page, render_page
 
 __all__ = ["create_app"]
@@ -68,9 +69,21 @@ def create_app(service: Service) -> FastAPI:
         yield
         service.stop()
 
-    app = FastAPI(title="A/B experiment", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="A/B experiment",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # it would send people to whichever host their request names
+    )
     app.state.service = service
     app.mount("/experiment/static", StaticFiles(directory=STATIC), name="static")
-    for router in (pages, feedback.routes, label_page.routes, control.routes, gateways.routes):
-        app.include_router(router)
+    app.include_router(pages)
+    for module in (feedback, label_page, login, control, forget, gateways):
+        app.include_router(module.routes)
+    settings = service.settings
+    app.add_middleware(
+        Guard, tokens=service.tokens, needs_tokens=settings.access == "token", public_url=settings.public_url
+    )
     return app

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,10 +15,10 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiment.access.rules import Role
 from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label, scored_by
 from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
-from experiment.web.control import has_token
 from experiment.web.pages import message_page, thanks_page
 
 __all__ = ["Arrivals", "routes"]
@@ -33,7 +34,10 @@ _COUNTING = (Given.TAKEN, Given.SAME)
 _WHY_NOT = {
     Given.AGAIN: "This photo has a label already; a photo counts once.",
     Given.EXCESS: "You have given as many labels as count of one person. Thank you all the same.",
+    Given.VISITOR: "It is noted; labels of visitors do not count in this experiment.",
 }
+
+_TICKET = re.compile(r"[0-9a-f]{32}")
 
 routes = APIRouter()
 
@@ -84,7 +88,10 @@ class _Said:
 @routes.post("/feedback", status_code=HTTPStatus.CREATED)
 async def feedback(request: Request) -> Response:
     """Takes a label as JSON, or from a form, which is answered with a page."""
-    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    kind = request.headers.get("content-type", "")
+    is_form = kind.startswith("application/x-www-form-urlencoded")
+    if kind and not is_form and not kind.startswith("application/json"):
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send JSON as application/json.")
     try:
         said = await _read(request, is_form)
         given = await _give(request.app.state.service, request.app.state.arrivals, said)
@@ -93,7 +100,7 @@ async def feedback(request: Request) -> Response:
             raise
         return message_page(request, "That did not work", str(error.detail), error.status_code)
     if is_form:
-        return thanks_page(request, said.request_id, said.label.label)
+        return thanks_page(request, said.request_id, said.label)
     service: Service = request.app.state.service
     facts: dict[str, Any] = {
         "request_id": said.request_id,
@@ -108,8 +115,6 @@ async def feedback(request: Request) -> Response:
 
 async def _read(request: Request, is_form: bool) -> _Said:
     service: Service = request.app.state.service
-    if is_form and request.headers.get("sec-fetch-site") == "cross-site":
-        raise HTTPException(HTTPStatus.FORBIDDEN, "Feedback is given on this site's own pages.")
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -130,14 +135,27 @@ async def _read(request: Request, is_form: bool) -> _Said:
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, "request_id must be the X-Request-ID of the answer to a prediction."
         )
-    # Whoever has the token speaks for as many people as he likes, and may say that they had seen no answer.
-    trusted = has_token(request, service)
+    ticket = fields.get("ticket") or None
+    if ticket is not None and not (isinstance(ticket, str) and _TICKET.fullmatch(ticket)):
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "ticket must be the X-Ticket of the answer to a prediction."
+        )
+    role: Role = request.state.role
+    visitor = service.settings.access == "token" and role is Role.VISITOR
+    if visitor and ticket is None:
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN,
+            "Only who got the answer may say what the photo showed: send its X-Ticket along, as the field ticket.",
+        )
+    # An operator speaks for as many people as he likes, and may say that they had seen no answer.
+    trusted = role is Role.OPERATOR
     if fields.get("blind") and not trusted:
-        raise HTTPException(HTTPStatus.UNAUTHORIZED, "Only who has the token may say that a label was given blind.")
+        raise HTTPException(HTTPStatus.UNAUTHORIZED, "Only an operator's token may say that a label was given blind.")
     source: Source = "blind" if fields.get("blind") else "seen"
     person = request.headers.get("x-person", "")
     labeller = person if not trusted and PERSON.fullmatch(person) else None
-    return _Said(request_id, Label(None if takes_back else label, source, labeller, change))
+    shown = bytes.fromhex(ticket) if ticket else None
+    return _Said(request_id, Label(None if takes_back else label, source, labeller, change, shown, visitor))
 
 
 async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
@@ -162,6 +180,8 @@ async def _give(service: Service, arrivals: Arrivals, said: _Said) -> Given:
         if service.follower.caught_up < asked:
             raise _busy("The ledger is still being read. Try again in a moment.")
         raise HTTPException(HTTPStatus.NOT_FOUND, "There is no prediction with this request_id.")
+    if given is Given.ANOTHER:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "This ticket belongs to another prediction.")
     if given is Given.ALREADY:
         raise HTTPException(
             HTTPStatus.CONFLICT,

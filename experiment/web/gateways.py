@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiment.access.rules import Role
 from experiment.control.changes import Changes
 from experiment.control.gateways import Gateway
 from experiment.record.intake import Written
@@ -80,6 +81,13 @@ def _answer(changes: Changes, gateway: Gateway) -> Response | None:
     if (gateway.have and digest.startswith(gateway.have)) or offer.epoch in gateway.refused:
         return None
     return Response(offer.routes, media_type="text/plain")
+
+
+@routes.get("/may-force")
+async def may_force(request: Request) -> Response:
+    """Whether a request may choose its variant, where that is the operator's: 204, else 403."""
+    allowed = request.state.role is Role.OPERATOR
+    return Response(status_code=HTTPStatus.NO_CONTENT if allowed else HTTPStatus.FORBIDDEN)
 
 
 @routes.post("/served")

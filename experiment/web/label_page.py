@@ -21,6 +21,7 @@ routes = APIRouter(prefix="/experiment/label")
 
 
 @routes.get("")
+@routes.get("/", include_in_schema=False)
 def label(request: Request) -> Response:
     """One photo, at random and without what was answered: neither may sway who looks at it."""
     service: Service = request.app.state.service
@@ -46,8 +47,6 @@ def take(
 ) -> Response:
     """Takes the label and shows the next photo."""
     service: Service = request.app.state.service
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        raise HTTPException(HTTPStatus.FORBIDDEN, "Labels are given on this site's own page.")
     if true_label not in LABELS:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
     try:

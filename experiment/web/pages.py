@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fastapi import Request, Response
 from fastapi.templating import Jinja2Templates
 
-from experiment.record.labels import LABELS
+from experiment.record.labels import LABELS, Label
 from experiment.report import charts
 
 __all__ = ["STATIC", "message_page", "render_page", "thanks_page"]
@@ -63,6 +63,7 @@ _HEADERS = {
 
 
 def render_page(request: Request, template: str, context: dict[str, Any], status: int = 200) -> Response:
+    context["logged_in"] = getattr(request.state, "logged_in", False)
     return _templates.TemplateResponse(request, template, context, status, _HEADERS)
 
 
@@ -70,6 +71,8 @@ def message_page(request: Request, title: str, sentence: str, status: int = 200)
     return render_page(request, "message.html", {"title": title, "sentence": sentence}, status)
 
 
-def thanks_page(request: Request, request_id: str, label: str | None) -> Response:
+def thanks_page(request: Request, request_id: str, given: Label) -> Response:
     """What was noted, and a way to change it."""
-    return render_page(request, "thanks.html", {"request_id": request_id, "label": label, "labels": LABELS})
+    ticket = given.ticket.hex() if given.ticket else ""
+    context = {"request_id": request_id, "ticket": ticket, "label": given.label, "labels": LABELS}
+    return render_page(request, "thanks.html", context)

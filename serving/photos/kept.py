@@ -1,7 +1,7 @@
 """Photos kept for people to label, where an operator asks for that."""
 
 import logging
-import os
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -21,19 +21,29 @@ class Photos:
         self._bytes = megabytes * 2**20
         self._kept = 0
         self._lock = Lock()
+        # Whoever deletes photos that are to be forgotten is another user, of the same group.
+        with suppress(OSError):
+            folder.chmod(0o775)
 
     def keep(self, request_id: str, photo: bytes) -> None:
-        """Keeps ``photo``; a full disk is logged and harms no prediction."""
+        """Keeps ``photo``; a full disk is logged and harms no prediction.
+
+        The first photo of a request stays: ids are the clients' own, and one that comes again replaces nothing.
+        """
+        new = self._folder / f".{uuid.uuid4().hex}"
         try:
-            new = self._folder / f".{request_id}.{os.getpid()}"
             new.write_bytes(photo)
-            new.replace(self._folder / f"{request_id}.jpg")
+            with suppress(FileExistsError):
+                (self._folder / f"{request_id}.jpg").hardlink_to(new)
+            new.unlink()
             with self._lock:
                 if self._kept % _CHECK_EVERY == 0:
                     self._make_room()
                 self._kept += 1
         except OSError as error:
             log.warning("A photo could not be kept: %s", error.strerror)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         files = []

@@ -82,7 +82,7 @@ def test_without_labels_nothing_is_said_of_them(photos: Path, server: Server) ->
 
 
 def test_a_system_that_is_overloaded_is_asked_again(photos: Path, server: Server) -> None:
-    server.first = [Answer(503, {"detail": "busy"}, **{"Retry-After": "1"}), Answer(503), Answer(503)]
+    server.first = [Answer(503, {"detail": "busy"}, **{"Retry-After": "1"}), Answer(429), Answer(503)]
     result = run("replay", str(photos), "--concurrency", "1", "--label-from-folder")
     assert result.exit_code == 0, result.output
 

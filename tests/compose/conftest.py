@@ -25,6 +25,7 @@ class Stack:
             **os.environ,
             "PORT": str(self.port),
             "COMPOSE_PROJECT_NAME": f"abtest{self.port}",
+            "KEEP_IMAGES": "yes",
         }
 
     def run(self, *arguments: str, check: bool = True) -> str:

@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from experiment.plan import PlanError, read_plan
-from experiment.record.database import Database
+from experiment.record.database import Database, experiments
 from experiment.record.experiments import Experiments, take_up
 from local.parts import ROOT
 from tests.experiment.conftest import PLAN, PLAN_TEXT
@@ -27,6 +28,15 @@ def test_the_projects_own_plan_can_be_followed() -> None:
     plan = read_plan(ROOT / "experiment.toml")
     assert {plan.control, plan.candidate} <= {variant.name for variant in VARIANTS}
     assert plan.comparison.alpha == plan.alpha
+
+
+def test_a_plan_of_before_visitors_were_told_apart_is_the_same_plan(sqlite: Database) -> None:
+    assert PLAN.count_visitors is False
+    take_up(sqlite, PLAN)
+    with sqlite.write() as connection:
+        stored = PLAN.model_dump_json(exclude={"count_visitors"})
+        connection.execute(update(experiments).values(plan=stored))
+    assert not take_up(sqlite, PLAN)
 
 
 @pytest.mark.parametrize(

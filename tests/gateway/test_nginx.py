@@ -39,7 +39,7 @@ def test_the_ledger_line_has_all_its_fields(shared_system: System, photo: bytes)
 
     assert set(line) == {
         *("ts", "request_id", "epoch", "variant", "by", "status", "predicted_class", "probability"),
-        *("image_sha256", "upstream_time_s", "upstream_addr", "person", "gateway", "run"),
+        *("image_sha256", "upstream_time_s", "upstream_addr", "person", "gateway", "run", "ticket"),
     }
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["ts"])
     assert line["predicted_class"] == answer.json()["likely_class"]
@@ -53,7 +53,8 @@ def test_the_ledger_line_has_all_its_fields(shared_system: System, photo: bytes)
 def test_what_the_ledger_needs_is_not_for_clients(shared_system: System, photo: bytes) -> None:
     headers = shared_system.predict(photo).headers
 
-    assert {name for name in headers if name.lower().startswith("x-")} == {"X-Variant", "X-Request-ID"}
+    own = {"X-Variant", "X-Request-ID", "X-Ticket", "X-Content-Type-Options"}
+    assert {name for name in headers if name.lower().startswith("x-")} == own
 
 
 def test_a_bad_photo_is_recorded_with_no_class(shared_system: System) -> None:

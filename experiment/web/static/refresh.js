@@ -5,7 +5,8 @@ const renew = async () => {
   if (document.hidden || String(getSelection())) return;
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
-    if (!answer.ok) return;
+    if (answer.redirected) location.reload(); // to the form to log in: the session has ended
+    if (!answer.ok || answer.redirected) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.querySelector("main").replaceWith(fresh.querySelector("main"));
     document.title = fresh.title;

@@ -22,6 +22,15 @@ def test_a_photo_is_kept_under_its_request_id(tmp_path: Path) -> None:
     assert (tmp_path / "mine.jpg").read_bytes() == GOOD
 
 
+def test_a_request_id_that_comes_again_replaces_no_photo(tmp_path: Path) -> None:
+    photos = Photos(tmp_path, 1)
+    photos.keep("mine", GOOD)
+    photos.keep("mine", b"forged")
+
+    assert kept(tmp_path) == ["mine.jpg"]
+    assert (tmp_path / "mine.jpg").read_bytes() == GOOD
+
+
 @pytest.mark.parametrize("request_id", [".", "..", "x" * 64, ".hidden", "-"])
 def test_an_odd_request_id_stays_in_the_folder(request_id: str, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
