@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.parts import taken_ports
+from local.ports import taken_ports
 from tests.project import Project
 from tests.system import eventually
 
