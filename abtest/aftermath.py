@@ -13,7 +13,7 @@ __all__ = ["Before", "add_aftermath", "look_before"]
 
 # The system's facts are at most a second old.
 _LOOK_S = 1.2
-_PATIENCE_S = 10.0
+_LOOKS = 8
 _BY_ITSELF = ("guardrail", "outage", "back")
 
 Facts = Mapping[str, Any]
@@ -50,16 +50,15 @@ def _add(system: System, before: Before, summary: Summary) -> None:
             if (unseen := total[name] - new[name]) > 0:
                 summary.shadowed[name] = unseen
                 summary.shadow_right[name] = min(max(right[name] - summary.new_right[name], 0), unseen)
-    for entry in reversed(system.split()["history"]):
+    for entry in system.split()["history"]:
         if entry["epoch"] > epoch and entry["action"] in _BY_ITSELF:
             summary.meanwhile.append(f"{entry['reason']}. In force: {entry['text']}.")
 
 
 def _settled(system: System, known: Facts) -> Facts:
     """The facts once the last lines of the ledger are among them: two looks that say the same."""
-    until = time.monotonic() + _PATIENCE_S
     seen = known
-    while time.monotonic() < until:
+    for _ in range(_LOOKS):
         time.sleep(_LOOK_S)
         before, seen = seen, system.get("/experiment.json")
         if seen["confusion"] == before["confusion"] != known["confusion"]:

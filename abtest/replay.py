@@ -37,8 +37,8 @@ class Summary:
     """What came of a replay, by the variant that answered; ``faults`` by what went wrong.
 
     ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more; ``new_right`` is of the
-    others. Of these a variant ``shadowed`` what it scored unseen. ``unscored`` photos were still to be scored by another
-    variant when nobody waited any more. ``meanwhile`` tells of changes that nobody asked for.
+    others. Of these a variant ``shadowed`` what it scored unseen. ``unscored`` photos were still to be scored by
+    another variant when nobody waited any more. ``meanwhile`` tells of changes that nobody asked for.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
