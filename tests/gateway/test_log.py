@@ -97,3 +97,11 @@ def test_a_running_system_says_who_served_what(own: System, photo: bytes) -> Non
     own.kill("app_custom")
     own.predict(photo, **{"X-Request-ID": "away"})
     assert notes("away") == [("vgg16", "failover from custom")]
+
+
+def test_the_lines_in_the_documentation_are_such_lines() -> None:
+    texts = [(ROOT / page).read_text() for page in ("README.md", "docs/operations.md")]
+    lines = [found[1] for text in texts for found in re.finditer(r"(?m)^(?:nginx_1 +\| )?(\d\d:\d\d:\d\d .*)$", text)]
+    assert len(lines) > 2
+    for said in lines:
+        assert re.fullmatch(r"\S{8} [\w ]{10} [\w .()]{18} [\d ]{5} ms  [0-9a-f]{8}…(  \(.*\))?", said), said
