@@ -30,7 +30,7 @@ NF != 8 { print; fflush(); next }
         delete failed[recent[++passed_on % 1000]]
         recent[passed_on % 1000] = $2
         failed[$2] = $3
-    } else delete failed[$2]
+    } else if (!shadow) delete failed[$2]
 }
 
 # Whether a variant other than this one answered last time.

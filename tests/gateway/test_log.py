@@ -1,8 +1,10 @@
 """The lines that people read: who served what, in turn."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,12 @@ def test_an_outage_is_a_line_a_request() -> None:
     ]
 
 
+def test_a_shadow_between_a_failure_and_its_failover_changes_nothing() -> None:
+    said = shown(line("custom", 502), line("vgg16", by="shadow"), line("vgg16"))
+
+    assert said[2].endswith("(failover from custom)")
+
+
 def test_where_nobody_can_answer_every_request_is_said() -> None:
     both = [line(variant, 502, request_id=name) for name in "abc" for variant in ("vgg16", "custom")]
 
@@ -96,7 +104,14 @@ def test_a_running_system_says_who_served_what(own: System, photo: bytes) -> Non
 
     own.kill("app_custom")
     own.predict(photo, **{"X-Request-ID": "away"})
-    assert notes("away") == [("vgg16", "failover from custom")]
+    eventually(lambda: ("vgg16", "failover from custom") in notes("away"))
+
+
+def test_programs_get_the_ledgers_lines(tmp_path: Path, photo: bytes) -> None:
+    with System(tmp_path, LOG="json") as running:
+        running.predict(photo, **{"X-Request-ID": "for-programs"})
+        (line,) = running.ledger_of("for-programs")
+        eventually(lambda: line in [json.loads(said) for said in running.log("gateway").splitlines() if said[0] == "{"])
 
 
 def test_the_lines_in_the_documentation_are_such_lines() -> None:
