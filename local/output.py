@@ -75,7 +75,7 @@ class Parts(Manager):  # type: ignore[misc]
 class EndWatcher(Printer):  # type: ignore[misc]
     """Hands on what the parts print, and remembers which they are and which ended first without being told to.
 
-    Of a prediction one line is printed, the gateway's, and of an end that was asked for none.
+    Of a prediction one line is printed, the gateway's, and none after an end was asked for.
     """
 
     def __init__(self, say: Callable[[str], None], parts: int) -> None:
@@ -89,7 +89,9 @@ class EndWatcher(Printer):  # type: ignore[misc]
 
     def write(self, message: Any) -> None:
         text = message.data if isinstance(message.data, str) else message.data.decode("utf-8", "replace")
-        if _ANSWERED.match(text) or (message.name == "system" and not self._notable(text)):
+        notable = self._notable(text) if message.name == "system" else not _ANSWERED.match(text)
+        # What is cut off in the middle of something may complain, of nothing that matters.
+        if not notable or self._told:
             return
         super().write(message._replace(data=_TIME.sub("", text)))
         self._say(self.output.getvalue())
