@@ -31,7 +31,7 @@ def in_full(text: str, command: str, url: str = "") -> str:
     >>> in_full("Next: abtest promote vgg16", ".venv/bin/abtest")
     'Next: .venv/bin/abtest promote vgg16'
     """
-    if " exec " in command and _REPLAY.search(text):
+    if command.startswith("docker") and _REPLAY.search(text):
         brought = command.replace(" exec -T ", " exec ").replace(
             " exec ", ' run --rm -T -v "$PWD/sample_data:/photos:ro" '
         )
