@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
+from math import isinf
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any
@@ -14,11 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from abtest import show
+from abtest.aftermath import add_aftermath, look_before
 from abtest.client import RefusedError, System, default_url, token_beside
 from abtest.replay import ReplayError, find_photos
 from abtest.replay import replay as send_all
+from abtest.typed import in_full, prefix
 from experiment.statistics.simulation import Scenario
 from experiment.statistics.simulation import simulate as run_simulation
+from variants import VARIANTS
 
 __all__ = ["app"]
 
@@ -36,8 +40,19 @@ app = typer.Typer(
     help="A/B testing of deployed image classifiers.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 done, 1 refused, with the reason, 2 wrong usage, 3 the comparison is invalid (report).",
+    epilog="Exit status: 0 done; 1 refused, with the reason; 2 wrong usage; 3 the comparison is invalid (report).",
 )
+
+
+def _variants(incomplete: str) -> list[str]:
+    """What the shell may complete the name of a variant to."""
+    return [variant.name for variant in VARIANTS if variant.name.startswith(incomplete)]
+
+
+def _wanted_shares(incomplete: str) -> list[str]:
+    words = ["round-robin", *(f"{variant.name}=" for variant in VARIANTS)]
+    return [word for word in words if word.startswith(incomplete)]
+
 
 _Json = Annotated[bool, typer.Option("--json", help="All facts, as JSON.")]
 
@@ -59,6 +74,9 @@ def find(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Says the version.")] = False,
 ) -> None:
     """A/B testing of deployed image classifiers."""
+    source = context.get_parameter_source("url")
+    if source and source.name == "COMMANDLINE":
+        context.meta["url"] = url
     url = url or default_url()
     context.obj = System(url, token or token_beside(url))
 
@@ -79,11 +97,14 @@ def status(context: typer.Context, as_json: _Json = False) -> None:
 def split(
     context: typer.Context,
     shares: Annotated[
-        list[str] | None, typer.Argument(help="round-robin, or shares such as custom=90 vgg16=10")
+        list[str] | None,
+        typer.Argument(help="round-robin, or shares such as custom=90 vgg16=10", autocompletion=_wanted_shares),
     ] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Both score every photo, either is shown: to measure.")] = False,
     sticky: Annotated[bool, typer.Option("--sticky", help="The same user always gets the same variant.")] = False,
-    shadow: Annotated[str, typer.Option(help="A variant that also scores what others answer.")] = "",
+    shadow: Annotated[
+        str, typer.Option(help="A variant that also scores what others answer.", autocompletion=_variants)
+    ] = "",
     sample: Annotated[float, typer.Option(help="The percentage of predictions that a second variant scores.")] = 100,
     random: Annotated[bool, typer.Option("--random", help="By chance, not strictly in turn.")] = False,
     as_json: _Json = False,
@@ -115,7 +136,7 @@ def split(
 @app.command()
 def promote(
     context: typer.Context,
-    variant: Annotated[str, typer.Argument(help="The variant that gets all traffic.")],
+    variant: Annotated[str, typer.Argument(help="The variant that gets all traffic.", autocompletion=_variants)],
     as_json: _Json = False,
 ) -> None:
     """Sends all traffic to one variant."""
@@ -167,13 +188,13 @@ def forget(
 
 @app.command()
 def report(context: typer.Context, as_json: _Json = False) -> None:
-    """Says which model is better, how sure that is, and what to do now."""
+    """Says which model is better, how sure that is, and what to do now. Exit status 3: the comparison is invalid."""
     with _explained():
         facts = context.obj.get("/experiment.json")
     if as_json:
         _echo(facts)
     else:
-        show.report(Console(), facts)
+        show.report(Console(), facts, context.meta.get("url", ""))
     if facts["verdict"]["outcome"] == "invalid":
         raise typer.Exit(_INVALID)
 
@@ -199,11 +220,14 @@ def replay(
     # In the folders' order one class would come after the other.
     Random(seed).shuffle(photos)  # noqa: S311  (no secret)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    before = look_before(system)
     with Progress(*columns, console=Console(stderr=as_json)) as progress:
         task = progress.add_task("Photos", total=len(photos))
         summary = send_all(system.url, photos, concurrency, lambda: progress.advance(task), system.token, scores)
+    if before:
+        add_aftermath(system, before, summary)
     if as_json:
-        _echo({name: dict(found) for name, found in vars(summary).items()})
+        _echo(vars(summary))
     else:
         show.replayed(Console(), summary)
     if summary.faults:
@@ -266,7 +290,16 @@ def _shares(arguments: list[str]) -> dict[str, float]:
 
 
 def _echo(facts: Any) -> None:
-    typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_finite(facts), indent=2, ensure_ascii=False))
+
+
+def _finite(facts: Any) -> Any:
+    """JSON knows no infinity: what never comes is null."""
+    if isinstance(facts, dict):
+        return {name: _finite(value) for name, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return [_finite(value) for value in facts]
+    return None if isinstance(facts, float) and isinf(facts) else facts
 
 
 @contextmanager
@@ -274,7 +307,8 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (RefusedError, ReplayError) as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False, markup=False)
+        said = in_full(str(error), prefix())
+        Console(stderr=True).print(said, style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
 
 

@@ -36,8 +36,9 @@ class Photo:
 class Summary:
     """What came of a replay, by the variant that answered; ``faults`` by what went wrong.
 
-    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more. ``unscored`` photos
-    were still to be scored by another variant when nobody waited any more.
+    ``repeated`` labels, of photos that had one, are among those ``labelled`` and count no more; ``new_right`` is of the
+    others. Of these a variant ``shadowed`` what it scored unseen. ``unscored`` photos were still to be scored by
+    another variant when nobody waited any more. ``meanwhile`` tells of changes that nobody asked for.
     """
 
     answered: Counter[str] = field(default_factory=Counter)
@@ -45,7 +46,16 @@ class Summary:
     labelled: Counter[str] = field(default_factory=Counter)
     repeated: Counter[str] = field(default_factory=Counter)
     unscored: Counter[str] = field(default_factory=Counter)
+    new_right: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    shadowed: Counter[str] = field(default_factory=Counter)
+    shadow_right: Counter[str] = field(default_factory=Counter)
+    meanwhile: list[str] = field(default_factory=list)
+
+    @property
+    def new(self) -> int:
+        """Labels of photos that had none."""
+        return self.labelled.total() - self.repeated.total()
 
 
 def find_photos(folder: Path, labels: Sequence[str] | None = None) -> list[Photo]:
@@ -96,7 +106,7 @@ def replay(
         if found.unscored:
             lagging.set()
         with lock:
-            for name in ("answered", "right", "labelled", "repeated", "unscored", "faults"):
+            for name in ("answered", "right", "labelled", "repeated", "new_right", "unscored", "faults"):
                 getattr(summary, name).update(getattr(found, name))
             done()
 
@@ -139,9 +149,11 @@ def _one(session: requests.Session, url: str, photo: Photo, scores: int) -> Summ
                 break
             time.sleep(_LOOK_S)
             last = give()
-        found.repeated[variant] += not taken.json().get("counts", True)
+        right, new = prediction["likely_class"] == photo.label, taken.json().get("counts", True)
         found.labelled[variant] += 1
-        found.right[variant] += prediction["likely_class"] == photo.label
+        found.repeated[variant] += not new
+        found.right[variant] += right
+        found.new_right[variant] += right and new
     except requests.RequestException:
         found.faults[f"no answer from {url}"] += 1
     except OSError as error:

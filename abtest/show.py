@@ -1,6 +1,6 @@
 """What the system says, for people at a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from abtest.replay import Summary
+from abtest.typed import in_full, prefix
 from experiment.statistics import Simulation
+from experiment.statistics.messages import percent
 
-__all__ = ["forgotten", "replayed", "report", "simulated", "status"]
+__all__ = ["forgotten", "replayed", "report", "simulated", "status", "table"]
 
 _COLOURS = {"better": "green", "equivalent": "green", "not_worth": "green", "keep_going": "yellow", "invalid": "red"}
 _STATES: dict[bool | None, str] = {
@@ -20,6 +22,22 @@ _STATES: dict[bool | None, str] = {
 }
 
 Facts = Mapping[str, Any]
+
+
+def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table; where the window is too narrow for it, each row as a list of its own."""
+    listed = [list(row) for row in rows]
+    whole = Table(*columns)
+    for row in listed:
+        whole.add_row(*row)
+    if console.measure(whole, options=console.options.update(width=10_000)).maximum <= console.width:
+        console.print(whole)
+        return
+    width = max(map(len, columns))
+    for row in listed:
+        console.print(f"[bold]{row[0]}[/bold]", highlight=False)
+        for column, cell in zip(columns[1:], row[1:], strict=True):
+            console.print(f"  {column:<{width}}  {cell}", highlight=False)
 
 
 def status(console: Console, facts: Facts) -> None:
@@ -41,7 +59,7 @@ def status(console: Console, facts: Facts) -> None:
             console.print(f"[red]{gateway['name']} runs out of room for its ledger: make room on its volume.[/red]")
     if not split["gateways"]:
         console.print("[red]No gateway follows the record. Is nginx running?[/red]")
-    table = Table("variant", "ready", "wanted", "seen", "weights")
+    rows = []
     seen: dict[str, int] = experiment["traffic"]["assigned_in_epoch"]
     total = sum(seen.values())
     for name in split["variants"]:
@@ -51,19 +69,22 @@ def status(console: Console, facts: Facts) -> None:
             state = "[red]no: it hangs; the others answer for it[/red]"
         count = seen.get(name, 0)
         weights = variant.get("weights")
-        table.add_row(
-            name,
-            state,
-            f"{entry['split']['shares'].get(name, 0):g} %",
-            f"{100 * count / total:.1f} % ({count})" if total else "–",
-            f"{weights['file']} {weights['sha256'][:12]}" if weights else "–",
+        rows.append(
+            (
+                name,
+                state,
+                f"{entry['split']['shares'].get(name, 0):g} %",
+                f"{percent(count / total)} ({count:,})" if total else "–",
+                f"{weights['file']} {weights['sha256'][:12]}" if weights else "–",
+            )
         )
-    console.print(table)
+    table(console, ("variant", "ready", "wanted", "seen", "weights"), rows)
     if experiment["guardrail"]["latched"]:
         console.print(f"[red]Guardrail: {experiment['guardrail']['reason']}[/red]", highlight=False)
 
 
-def report(console: Console, facts: Facts) -> None:
+def report(console: Console, facts: Facts, url: str = "") -> None:
+    """``url`` is where the command was told that the system is."""
     verdict, plan = facts["verdict"], facts["experiment"]
     console.print(f"[bold {_COLOURS[verdict['outcome']]}]{verdict['headline']}[/]", highlight=False)
     if verdict["price"]:
@@ -73,19 +94,22 @@ def report(console: Console, facts: Facts) -> None:
     console.print(verdict["counted"], highlight=False, markup=False)
     if facts["guardrail"]["latched"]:
         console.print(f"[red]Guardrail: all traffic goes to {plan['control']}.[/red] {facts['guardrail']['reason']}.")
-    table = Table("variant", "accuracy", f"at {1 - plan['alpha']:.0%} sure", "right", "predictions", "p50", "p95")
+    rows = []
     for name in (plan["candidate"], plan["control"]):
         found = facts["accuracy"][name]
         times = facts["latency"].get(name, {})
-        table.add_row(
-            name,
-            f"{found['estimate']:.1%}" if found["total"] and found["estimate"] is not None else "–",
-            f"{found['low']:.1%} to {found['high']:.1%}",
-            f"{found['right']:,} of {found['total']:,}" if found["right"] is not None else f"of {found['total']:,}",
-            f"{facts['traffic']['assigned'].get(name, 0):,}",
-            *(f"{1000 * times[q]:,.0f} ms" if times.get(q) else "–" for q in ("p50", "p95")),
+        rows.append(
+            (
+                name,
+                percent(found["estimate"]) if found["total"] and found["estimate"] is not None else "–",
+                f"{percent(found['low']).removesuffix(' %')} to {percent(found['high'])}",
+                f"{found['right']:,} of {found['total']:,}" if found["right"] is not None else f"of {found['total']:,}",
+                f"{facts['traffic']['assigned'].get(name, 0):,}",
+                *(f"{1000 * times[q]:,.0f} ms" if times.get(q) else "–" for q in ("p50", "p95")),
+            )
         )
-    console.print(table)
+    sure = f"at {percent(1 - plan['alpha'])} sure"
+    table(console, ("variant", "accuracy", sure, "right", "answers", "p50", "p95"), rows)
     for check in facts["checks"]:
         console.print(f"{_STATES[check['ok']]} {check['name']}: {check['detail']}", highlight=False)
     for weakness in facts["weaknesses"]:
@@ -95,34 +119,56 @@ def report(console: Console, facts: Facts) -> None:
             f"guardrail {check['name']}: {check['state'].replace('_', ' ')}; {check['sentence']}", highlight=False
         )
     command, why = verdict["next"]["command"] or verdict["next"]["page"], verdict["next"]["why"]
-    console.print(f"Next: [bold]{command}[/bold] {why}" if command else f"Next: {why}", highlight=False)
+    if not command:
+        console.print(f"Next: {why}", highlight=False)
+        return
+    # In one piece, to be copied, however narrow the window.
+    console.print(f"Next: [bold]{in_full(command, prefix(), url)}[/bold]", highlight=False, soft_wrap=True)
+    console.print(f"      {why}", highlight=False)
 
 
 def replayed(console: Console, summary: Summary) -> None:
-    table = Table("variant", "answered", "labelled", "right")
-    for name, answered in sorted(summary.answered.items()):
-        labelled, right = summary.labelled[name], summary.right[name]
-        table.add_row(name, str(answered), str(labelled), f"{right} ({right / labelled:.1%})" if labelled else "–")
-    console.print(table)
-    if repeated := summary.repeated.total():
-        console.print(f"{repeated:,} of the labels do not count: their photos have one already.", highlight=False)
+    def right(of: Mapping[str, int], all_of: Mapping[str, int], name: str) -> str:
+        return f"{of.get(name, 0):,} of {all_of[name]:,} ({percent(of.get(name, 0) / all_of[name])})"
+
+    names = sorted({*summary.answered, *summary.shadowed})
+    table(
+        console,
+        ("variant", "answered", "right", "right as shadow"),
+        [
+            (
+                name,
+                f"{summary.answered[name]:,}",
+                right(summary.right, summary.labelled, name) if summary.labelled[name] else "–",
+                right(summary.shadow_right, summary.shadowed, name) if summary.shadowed[name] else "–",
+            )
+            for name in names
+        ],
+    )
+    if labelled := summary.labelled.total():
+        repeated = summary.repeated.total()
+        new = labelled - repeated
+        said = f"{new:,} new {'label' if new == 1 else 'labels'}"
+        if repeated:
+            said += f"; {repeated:,} of the labels do not count: their photos have one already"
+        console.print(f"{said}.", highlight=False)
     if unscored := summary.unscored.total():
         console.print(f"{unscored:,} photos were not scored by a second variant in time.", highlight=False)
+    for sentence in summary.meanwhile:
+        console.print(f"Meanwhile: {sentence}", style="yellow", highlight=False, markup=False)
     for fault, times in summary.faults.most_common(10):
         console.print(f"{times} × {fault}", style="red", highlight=False, markup=False)
 
 
 def simulated(console: Console, found: Simulation, most: int) -> None:
-    table = Table("verdict", "how often")
-    for name, share in (
+    shares = (
         ("the candidate is better", found.candidate),
         ("the control is better", found.control),
         ("practically equivalent", found.equivalent),
         (f"none within {most:,} labels", found.undecided),
-    ):
-        table.add_row(name, f"{share:.1%}")
-    console.print(table)
-    console.print(f"Wrong: {found.wrong:.1%}", highlight=False)
+    )
+    table(console, ("verdict", "how often"), [(name, percent(share)) for name, share in shares])
+    console.print(f"Wrong: {percent(found.wrong)}", highlight=False)
     for sentence in found.sentences:
         console.print(f"{sentence}.", highlight=False)
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from contextlib import suppress
+from socket import socket
 from types import FrameType
 
 import uvicorn
@@ -26,6 +27,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.should_exit and self.started:
+            # Told to end meanwhile, Uvicorn would leave without telling the service.
+            await self.shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._service.leave()

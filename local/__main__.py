@@ -1,104 +1,26 @@
 """The whole system on this machine without containers: ``python -m local``, which is ``make run``."""
 
+import fcntl
 import os
-import queue
-import re
 import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from io import StringIO
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import requests
-from honcho.manager import Manager
-from honcho.printer import Printer
-
-from local.parts import ROOT, Place, commands, lay_out, taken_ports
-from variants import VARIANTS
+from local.output import EndWatcher, Parts, Speaker, announce
+from local.parts import ROOT, Place, commands, free_shift, lay_out, taken_ports
+from variants import VARIANTS, Variant
 
 __all__ = ["main"]
 
-
-class Speaker:
-    """Writes to standard output in a thread of its own: a reader who stops reading, as ``less`` does, stops nothing."""
-
-    _MOST = 10_000
-    _LAST_WORDS_S = 1.0
-
-    def __init__(self) -> None:
-        # One that may be put to in a signal's handler.
-        self._texts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._unsaid = 0
-        self._thread = threading.Thread(target=self._speak, daemon=True)
-        self._thread.start()
-
-    def say(self, text: str) -> None:
-        """Leaves the text out where too much waits already."""
-        if self._texts.qsize() >= self._MOST:
-            self._unsaid += 1
-            return
-        if self._unsaid:
-            text = f"({self._unsaid} lines that nobody read are left out)\n{text}"
-        self._unsaid = 0
-        self._texts.put(text)
-
-    def close(self) -> None:
-        """Waits a moment until all is written."""
-        self._texts.put(None)
-        self._thread.join(self._LAST_WORDS_S)
-
-    def _speak(self) -> None:
-        while (text := self._texts.get()) is not None:
-            left = text.encode()
-            # Past sys.stdout, whose lock would keep a blocked thread from being left behind. A reader who is gone hears
-            # nothing more.
-            while left:
-                try:
-                    left = left[os.write(1, left) :]
-                except OSError:
-                    break
-
-
-class EndWatcher(Printer):  # type: ignore[misc]
-    """Hands on what the parts print, and remembers which they are and which ended first without being told to."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__(sys.stdout)
-        self.output = StringIO()
-        self.ended_first = ""
-        self.groups: list[int] = []
-        self._say = say
-        self._told = False
-
-    def write(self, message: Any) -> None:
-        if message.name == "system":
-            self._told = self._told or message.data.endswith(" received\n")
-            if not self._told and not self.ended_first and " stopped (" in message.data:
-                self.ended_first = message.data.split()[0]
-            if started := re.search(r" started \(pid=(\d+)\)", message.data):
-                self.groups.append(int(started[1]))
-        super().write(message)
-        self._say(self.output.getvalue())
-        self.output.seek(0)
-        self.output.truncate()
-
-
-def announce(url: str, variants: int, say: Callable[[str], None], ended: threading.Event) -> None:
-    """Says where the system is once every variant is ready."""
-    while not ended.wait(0.2):
-        try:
-            states = requests.get(f"{url}/healthz", timeout=2).json()["variants"]
-        except (requests.RequestException, ValueError, KeyError):
-            continue
-        if sum(state["ready"] for state in states.values()) == variants:
-            say(f"\n  Ready: {url.replace('127.0.0.1', 'localhost')}\n  Ctrl-C ends it.\n\n")
-            return
+_FOLDER = ROOT / ".run"
 
 
 def _port(name: str, default: int) -> int:
@@ -108,19 +30,52 @@ def _port(name: str, default: int) -> int:
     return int(value)
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two systems of one folder would write the same files. Exits where another one runs."""
+    _FOLDER.mkdir(exist_ok=True)
+    with (_FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.exit("The system of this folder runs already. End it, or start another copy of the folder.")
+        yield
+
+
+def _moved(shift: int) -> list[Variant]:
+    """The variants with their ports moved up, here and in every part that is started from here on."""
+    os.environ["PORT_SHIFT"] = str(shift)
+    variants = [replace(variant, port=variant.port + shift) for variant in VARIANTS]
+    # What nginx kept of the last run may lead to another copy's variants; the record still knows the split.
+    kept = _FOLDER / "gateway" / "routes.in"
+    with suppress(FileNotFoundError):
+        routes = kept.read_text()
+        if any(f"@host:{variant.service}@:{variant.port}@" not in routes for variant in variants):
+            kept.unlink()
+    return variants
+
+
 def main() -> int:
     """Runs everything until Ctrl-C, or until one part ends, which ends all; returns the exit status."""
     port = _port("PORT", 8080)
-    experiment_port = _port("EXPERIMENT_PORT", 8010)
-    for taken in taken_ports([port, experiment_port, *(variant.port for variant in VARIANTS)]):
-        instead = f"choose another: make run PORT={port + 1}" if taken == port else "end the other make run"
-        sys.exit(f"Port {taken} is taken. End what listens there, or {instead}.")
+    wanted = [_port("EXPERIMENT_PORT", 8010), *(variant.port for variant in VARIANTS)]
+    if taken_ports([port]):
+        sys.exit(f"Port {port} is taken. End what listens there, or choose another: make run PORT={port + 1}.")
+    # As nginx writes its times, in this run as in all containers.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    with _alone():
+        shift = free_shift(wanted, but=port)
+        return _run(port, wanted[0] + shift, _moved(shift))
+
+
+def _run(port: int, experiment_port: int, variants: list[Variant]) -> int:
     # Short, since the path of a socket may have 107 characters and the project may lie deep; and where nginx's workers,
     # which root starts as nobody, may look.
     run = tempfile.mkdtemp(prefix="ab-")
     # For this machine only, unless it is said otherwise.
     address = os.environ.get("ADDRESS", "127.0.0.1")
-    place = Place(listen=f"{address}:{port}", run=run, folder=ROOT / ".run", experiment_port=experiment_port)
+    place = Place(listen=f"{address}:{port}", run=run, folder=_FOLDER, experiment_port=experiment_port)
     if os.environ.get("KEEP_IMAGES"):
         # Any word turns it on; a path says where, too.
         kept = Path(os.environ["KEEP_IMAGES"])
@@ -130,12 +85,13 @@ def main() -> int:
     noted = place.folder / "url"
     noted.write_text(place.url + "\n")  # where abtest looks
     speaker = Speaker()
-    printer = EndWatcher(speaker.say)
-    manager = Manager(printer=printer)
-    for name, (arguments, extra) in commands(place).items():
+    parts = commands(place, variants)
+    printer = EndWatcher(speaker.say, len(parts))
+    manager = Parts(printer=printer)
+    for name, (arguments, extra) in parts.items():
         manager.add_process(name, f"exec {shlex.join(arguments)}", env={**os.environ, **extra}, cwd=str(ROOT))
     ended = threading.Event()
-    watcher = threading.Thread(target=announce, args=(place.url, len(VARIANTS), speaker.say, ended))
+    watcher = threading.Thread(target=announce, args=(place.url, variants, speaker.say, ended))
     watcher.start()
     # A terminal that is closed is no reason to leave all running.
     signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))

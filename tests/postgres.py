@@ -15,7 +15,8 @@ from tests.system import eventually, free_port
 
 __all__ = ["POSTGRES", "Postgres"]
 
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
+# The newest there is, where Debian and Ubuntu put them.
+POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/bin"))
 
 
 class Postgres:

@@ -22,4 +22,8 @@ _path = Path(os.environ.get("VARIANTS") or Path(__file__).with_name("variants.to
 _listed = tomllib.loads(_path.read_text())
 
 CLASSES: tuple[str, ...] = tuple(_listed["classes"])
-VARIANTS: tuple[Variant, ...] = tuple(Variant(**entry) for entry in _listed["variant"])
+# Where another copy on this machine has the ports that are listed, make run moves all of them up.
+_shift = int(os.environ.get("PORT_SHIFT") or 0)
+VARIANTS: tuple[Variant, ...] = tuple(
+    Variant(entry["name"], entry["service"], entry["port"] + _shift) for entry in _listed["variant"]
+)

@@ -84,4 +84,4 @@ def _next_step(verdict: Verdict, plan: Plan, current: Split, to_label: int) -> t
     if current.rule != "pair":
         why = "lets both variants score every photo and shows either's answer, so that every label compares them."
         return "abtest split --pair", why, ""
-    return "abtest replay DIR --label-from-folder", "sends photos whose folders say what they show.", ""
+    return "abtest replay sample_data --label-from-folder", "sends photos whose folders say what they show.", ""

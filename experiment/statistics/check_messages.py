@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiment.statistics.messages import held_against
+from experiment.statistics.messages import held_against, percent
 
 __all__ = [
     "guardrail",
@@ -26,7 +26,7 @@ def not_in_the_split(names: Sequence[str], what: str) -> str:
 def off_the_split(what: str, rows: Sequence[tuple[str, int, float]], log_value: float, needed: float) -> str:
     """`rows` are names, counts, and the shares due."""
     total = sum(count for _, count, _ in rows)
-    table = ", ".join(f"{name} {count:,} ({count / total:.1%}, due {due:.1%})" for name, count, due in rows)
+    table = ", ".join(f"{name} {count:,} ({percent(count / total)}, due {percent(due)})" for name, count, due in rows)
     return f"{what} per variant: {table}; {held_against(log_value, needed)}"
 
 
@@ -42,7 +42,7 @@ def labelled_by_dispute(labels: Mapping[str, int], pairs: Mapping[str, int]) -> 
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / max(whole, 1):.1f} % ({part:,} of {whole:,})"
+    return f"{percent(part / max(whole, 1))} ({part:,} of {whole:,})"
 
 
 def guardrail(
@@ -51,7 +51,7 @@ def guardrail(
     """How one guardrail stands; `seen` and `beside` are name, faults and requests of the candidate and the control."""
     name, bad, total = seen
     said = f"{name} {fault} {bad:,} of its last {total:,} requests"
-    said += f" ({100 * bad / total:.1f} %), " if total else ", "
+    said += f" ({percent(bad / total)}), " if total else ", "
     said += f"{beside[0]} {beside[1]:,} of {beside[2]:,}" if beside[2] else f"{beside[0]} had none"
     no_worse = beside[2] > 0 and bad * beside[2] <= beside[1] * total
     return (

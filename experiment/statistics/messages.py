@@ -18,6 +18,7 @@ __all__ = [
     "how_far_is_open",
     "not_worth",
     "outlook",
+    "percent",
     "points",
     "price",
     "story",
@@ -48,6 +49,11 @@ def _labels(count: int) -> str:
 
 
 # The verdict
+
+
+def percent(share: float) -> str:
+    """A share as all parts say it: "96.3 %", and "100 %" where it is whole."""
+    return f"{round(100 * share, 1) + 0.0:g} %"
 
 
 def points(difference: float) -> str:
@@ -124,7 +130,7 @@ def story(names: tuple[str, ...], pairs: tuple[int, ...] | None, epochs: Sequenc
         said = f"{first} answered {k0:,} of {n0:,} right, and {second} {k1:,} of {n1:,}"
         if len(epochs) > 1:
             # Sums over epochs could say the opposite.
-            each = f"{first} answered {100 * shares[0]:.1f} % right, and {second} {100 * shares[1]:.1f} %"
+            each = f"{first} answered {percent(shares[0])} right, and {second} {percent(shares[1])}"
             said = f"{each}, compared epoch by epoch ({count:,} labels)"
         (parts if shares[0] >= shares[1] else against).append(f"{apart}{said}")
     return "; ".join(parts or against) or "no labels yet"
@@ -162,7 +168,7 @@ def e_value(log_value: float) -> str:
 
 
 def equivalent(candidate: str, control: str, low: float, high: float, margin: float) -> str:
-    between = f"between {low:+.1%} and {high:+.1%}, within ±{margin:.1%}"
+    between = f"between {points(low)} and {points(high)} points, within ±{100 * margin:g}"
     return f"{candidate}'s accuracy less {control}'s lies {between}"
 
 

@@ -63,7 +63,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     fake = Server()
     monkeypatch.setattr(requests, "Session", lambda: fake)
     monkeypatch.setattr("abtest.replay.time.sleep", lambda _: None)
-    facts = {"labels": {"classes": ["apple", "lemon"]}, "in_force": {"split": {"shadow": None}}}
+    monkeypatch.setattr("abtest.aftermath.time.sleep", lambda _: None)
+    facts = {
+        "labels": {"classes": ["apple", "lemon"]},
+        "confusion": {},
+        "in_force": {"epoch": 1, "split": {"shadow": None}},
+        "history": [],
+    }
     monkeypatch.setattr(System, "get", lambda *_: facts)
     return fake
 
@@ -72,7 +78,7 @@ def test_photos_are_sent_and_their_folders_are_their_labels(photos: Path, server
     result = run("replay", str(photos), "--label-from-folder")
     assert result.exit_code == 0, result.output
     assert len(server.labels) == 3
-    assert "2 (66.7%)" in result.output
+    assert "2 of 3 (66.7 %)" in result.output
     assert "vgg16" in result.output
 
 
@@ -137,5 +143,5 @@ def test_an_experiment_is_simulated_before_it_is_begun() -> None:
     result = run("simulate", "0.8", "0.9", "--shadow", "1", "--runs", "40", "--labels", "1500")
     assert result.exit_code == 0, result.output
     assert "the candidate is better" in result.output
-    assert "Wrong: 0.0%" in result.output
+    assert "Wrong: 0 %" in result.output
     assert run("simulate", "2", "0.9").exit_code == 2

@@ -1,7 +1,9 @@
 """``make run``, on a copy of the project whose ports are free ones."""
 
+import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,3 +105,40 @@ def test_a_third_variant_is_a_folder_and_an_entry(project: Project, photo: bytes
         status = project.abtest("status").stdout
 
     assert re.search(r"third +│ yes +│ 20 %", status)
+
+
+def test_a_second_copy_takes_the_next_ports(project: Project, tmp_path: Path, photo: bytes) -> None:
+    (tmp_path / "second").mkdir()
+    second = Project(tmp_path / "second")
+    # As people start it: another PORT, and all else as in the first.
+    shutil.copy(project.folder / "variants" / "variants.toml", second.folder / "variants")
+    second.environment["EXPERIMENT_PORT"] = project.environment["EXPERIMENT_PORT"]
+    with contextlib.ExitStack() as running:
+        for copy in (project, second):
+            running.enter_context(copy.started())
+            eventually(lambda copy=copy: f"Ready: http://localhost:{copy.port}" in copy.said())  # type: ignore[misc]
+            assert f"http://localhost:{copy.port}/experiment" in copy.said()
+            assert f"http://localhost:{copy.port}/docs" in copy.said()
+        changed = second.abtest("promote", "vgg16")
+        assert "In force" in changed.stdout, changed.stderr
+        assert set(_variants(second, photo, 2)) == {"vgg16"}
+        assert set(_variants(project, photo, 2)) == {"custom", "vgg16"}
+        alone = dict(re.findall(r"(\w+) (http://localhost:\d+)", second.said().partition("Each alone")[2]))
+        for name, url in alone.items():
+            assert requests.get(f"{url}/readyz", timeout=10).json()["variant"] == name
+            assert url not in project.said()
+    assert len(alone) == 2
+
+
+def test_an_end_leaves_nothing_and_says_nothing(project: Project) -> None:
+    """Whenever it comes: also before all parts have started."""
+    for begun in ("started", "experiment started", "Ready: "):
+        with project.started() as process:
+            eventually(lambda begun=begun: begun in project.said())  # type: ignore[misc]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        after = project.said().partition("Ending.")[2]
+        assert not re.search("Traceback|[Tt]erminated|[Ee]rror|rc=|SIG", after), after
+        assert taken_ports(project.ports()) == []
+        pids = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", project.said())]
+        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]

@@ -102,7 +102,8 @@ def cached() -> dict[str, str]:
 
 
 def test_serves_until_it_is_told_to_stop(serve: Serve, starter: Path, cached: dict[str, str]) -> None:
-    with serve(**cached) as process:
+    # As in a container, whose user has no folder to write to.
+    with serve(**cached, HOME="/proc") as process:
         process.wait_ready()
         answer = requests.post(
             f"{process.url}/predict", files={"file": GOOD}, headers={"X-Request-ID": "mine"}, timeout=30

@@ -118,7 +118,7 @@ def test_labels_that_depend_on_who_answered_are_left_out(sqlite: Database, ledge
     assert report["verdict"]["labels"] == 0
     assert report["verdict"]["outcome"] == "keep_going"
     assert "Left out: 300 labels" in report["verdict"]["counted"]
-    assert "people labelled 0.0 % (0 of 270) where custom was shown" in " ".join(
+    assert "people labelled 0 % (0 of 270) where custom was shown" in " ".join(
         check["detail"] for check in report["checks"]
     )
 

@@ -72,7 +72,7 @@ def test_turns_are_exact_at_each_gateway() -> None:
 def test_people_under_a_sticky_split_are_counted_against_it() -> None:
     assert check_draws({"custom": 812, "vgg16": 195}, {"custom": 80, "vgg16": 20}, what="people").ok
     reason = check_draws({"custom": 500, "vgg16": 500}, {"custom": 80, "vgg16": 20}, what="people").reason
-    assert reason.startswith("people per variant: custom 500 (50.0%, due 80.0%)")
+    assert reason.startswith("people per variant: custom 500 (50 %, due 80 %)")
 
 
 def ratio_log_e(seen: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -106,7 +106,7 @@ def test_draws_fire_and_say_why() -> None:
     assert check.p_value is not None
     assert check.p_value < 0.001
     assert check.reason == (
-        "requests per variant: custom 5,300 (53.0%, due 50.0%), vgg16 4,700 (47.0%, due 50.0%); "
+        "requests per variant: custom 5,300 (53 %, due 50 %), vgg16 4,700 (47 %, due 50 %); "
         "e-value above a million, 1,000 needed"
     )
     assert check_draws({"custom": 5080, "vgg16": 4920}, {"custom": 1, "vgg16": 1}).ok
@@ -126,7 +126,7 @@ def test_labels_fire_when_one_variant_is_labelled_more_often() -> None:
     assigned = {"custom": 9000, "vgg16": 1000}
     assert check_labels({"custom": 905, "vgg16": 95}, assigned).ok
     check = check_labels({"custom": 800, "vgg16": 200}, assigned)
-    assert check.reason.startswith("labels per variant: custom 800 (80.0%, due 90.0%)")
+    assert check.reason.startswith("labels per variant: custom 800 (80 %, due 90 %)")
     assert check_labels({}, {}).ok
 
 

@@ -49,7 +49,7 @@ def test_verdict_equivalent_keeps_the_faster() -> None:
     unknown, slower, faster = (verdict(COMPARISON, alike, seconds=s) for s in (None, (0.012, 0.035), (0.035, 0.012)))
     assert [found.outcome for found in (unknown, slower, faster)] == [Outcome.EQUIVALENT] * 3
     assert [found.variant for found in (unknown, slower, faster)] == ["custom", "custom", "vgg16"]
-    assert unknown.reasons == ("vgg16's accuracy less custom's lies between -0.2% and +0.2%, within ±1.0%",)
+    assert unknown.reasons == ("vgg16's accuracy less custom's lies between −0.2 and +0.2 points, within ±1",)
     assert slower.reasons[0].endswith(", and custom is the faster (12 ms against 35 ms)")
 
 
@@ -216,24 +216,24 @@ def test_what_it_costs(seconds: tuple[float, float] | None, memory: tuple[float,
             "breach",
             (30, 30),
             (0, 100),
-            "vgg16 failed 30 of its last 30 requests (100.0 %), custom 0 of 100; "
+            "vgg16 failed 30 of its last 30 requests (100 %), custom 0 of 100; "
             "more than the limit of 2 %, and that is certain",
         ),
         (
             "above",
             (3, 100),
             (0, 100),
-            "vgg16 failed 3 of its last 100 requests (3.0 %), custom 0 of 100; "
+            "vgg16 failed 3 of its last 100 requests (3 %), custom 0 of 100; "
             "more than the limit of 2 %, which is not certain to last",
         ),
         (
             "above",
             (30, 100),
             (30, 100),
-            "vgg16 failed 30 of its last 100 requests (30.0 %), custom 30 of 100; "
+            "vgg16 failed 30 of its last 100 requests (30 %), custom 30 of 100; "
             "more than the limit of 2 %, but no more than custom",
         ),
-        ("ok", (1, 100), (0, 0), "vgg16 failed 1 of its last 100 requests (1.0 %), custom had none; the limit is 2 %"),
+        ("ok", (1, 100), (0, 0), "vgg16 failed 1 of its last 100 requests (1 %), custom had none; the limit is 2 %"),
         (
             "too_little_traffic",
             (0, 0),
