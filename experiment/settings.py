@@ -6,6 +6,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from variants import PATH
+
 __all__ = ["Settings"]
 
 _ROOT = Path(__file__).parents[1]
@@ -18,8 +20,8 @@ class Settings(BaseSettings):
     Raw rows go after ``keep_days``, or, the oldest first, where the database holds more than ``database_mb``; what was
     counted from them stays. ``state_dir`` is where an earlier version kept its splits, which are taken over once.
     ``abtest_url`` is where the system answers, and ``abtest_token`` the operator's token, instead of one made at the
-    first start. ``keep_images`` is the folder where the variants leave photos to be labelled; ``yes`` means
-    ``images_dir``.
+    first start. ``plan`` and ``variants`` are followed as people edit them. ``keep_images`` is the folder where the
+    variants leave photos to be labelled; ``yes`` means ``images_dir``.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     data_dir: Path = _ROOT / ".run" / "data"
     database_url: str = ""
     plan: Path = _ROOT / "experiment.toml"
+    variants: Path = PATH
     keep_days: _Positive = 90
     database_mb: _Positive = 2048
     keep_images: Path | None = None

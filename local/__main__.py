@@ -2,91 +2,27 @@
 
 import os
 import queue
-import re
-import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import requests
-from honcho.manager import Manager
-from honcho.printer import Printer
 
+from local.crew import Crew
 from local.parts import ROOT, Place, commands, lay_out, taken_ports
+from local.processes import Processes
+from local.speaker import Speaker
 from variants import VARIANTS
 
 __all__ = ["main"]
 
-
-class Speaker:
-    """Writes to standard output in a thread of its own: a reader who stops reading, as ``less`` does, stops nothing."""
-
-    _MOST = 10_000
-    _LAST_WORDS_S = 1.0
-
-    def __init__(self) -> None:
-        # One that may be put to in a signal's handler.
-        self._texts: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._unsaid = 0
-        self._thread = threading.Thread(target=self._speak, daemon=True)
-        self._thread.start()
-
-    def say(self, text: str) -> None:
-        """Leaves the text out where too much waits already."""
-        if self._texts.qsize() >= self._MOST:
-            self._unsaid += 1
-            return
-        if self._unsaid:
-            text = f"({self._unsaid} lines that nobody read are left out)\n{text}"
-        self._unsaid = 0
-        self._texts.put(text)
-
-    def close(self) -> None:
-        """Waits a moment until all is written."""
-        self._texts.put(None)
-        self._thread.join(self._LAST_WORDS_S)
-
-    def _speak(self) -> None:
-        while (text := self._texts.get()) is not None:
-            left = text.encode()
-            # Past sys.stdout, whose lock would keep a blocked thread from being left behind. A reader who is gone hears
-            # nothing more.
-            while left:
-                try:
-                    left = left[os.write(1, left) :]
-                except OSError:
-                    break
-
-
-class EndWatcher(Printer):  # type: ignore[misc]
-    """Hands on what the parts print, and remembers which they are and which ended first without being told to."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        super().__init__(sys.stdout)
-        self.output = StringIO()
-        self.ended_first = ""
-        self.groups: list[int] = []
-        self._say = say
-        self._told = False
-
-    def write(self, message: Any) -> None:
-        if message.name == "system":
-            self._told = self._told or message.data.endswith(" received\n")
-            if not self._told and not self.ended_first and " stopped (" in message.data:
-                self.ended_first = message.data.split()[0]
-            if started := re.search(r" started \(pid=(\d+)\)", message.data):
-                self.groups.append(int(started[1]))
-        super().write(message)
-        self._say(self.output.getvalue())
-        self.output.seek(0)
-        self.output.truncate()
+_LOOK_S = 1.0
+# So long a part may take to end, then it is killed.
+_PATIENCE_S = 5.0
 
 
 def announce(url: str, variants: int, say: Callable[[str], None], ended: threading.Event) -> None:
@@ -128,31 +64,43 @@ def main() -> int:
     address = place.folder / "url"
     address.write_text(place.url + "\n")  # where abtest looks
     speaker = Speaker()
-    printer = EndWatcher(speaker.say)
-    manager = Manager(printer=printer)
-    for name, (arguments, extra) in commands(place).items():
-        manager.add_process(name, f"exec {shlex.join(arguments)}", env={**os.environ, **extra}, cwd=str(ROOT))
+    parts = commands(place, [])
+    processes = Processes(ROOT, speaker.say, max(map(len, [*parts, *(variant.service for variant in VARIANTS)])))
+    # A terminal that is closed is no reason to leave all running.
+    for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, lambda *_: processes.interrupt())
     ended = threading.Event()
     watcher = threading.Thread(target=announce, args=(place.url, len(VARIANTS), speaker.say, ended))
     watcher.start()
-    # A terminal that is closed is no reason to leave all running.
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    ended_first = ""
     try:
-        manager.loop()
+        crew = Crew(processes, place, VARIANTS)
+        for name, (arguments, extra) in parts.items():
+            processes.start(name, arguments, extra)
+        ended_first = _keep(processes, crew)
     finally:
         ended.set()
+        processes.stop_all(_PATIENCE_S)
         watcher.join()
-        # Workers of an nginx that was killed know nothing of its end.
-        for group in printer.groups:
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
         speaker.close()
         address.unlink(missing_ok=True)
         shutil.rmtree(run, ignore_errors=True)
-    if not printer.ended_first:
+    if not ended_first:
         return 0
-    print(f"{printer.ended_first} ended, so everything was stopped.", file=sys.stderr)
+    print(f"{ended_first} ended, so everything was stopped.", file=sys.stderr)
     return 1
+
+
+def _keep(processes: Processes, crew: Crew) -> str:
+    """Until this is told to end; or the name of a part that ended without being told."""
+    while True:
+        try:
+            name = processes.ends.get(timeout=_LOOK_S)
+        except queue.Empty:
+            crew.look()
+            continue
+        if not name or not crew.ended(name):
+            return name
 
 
 if __name__ == "__main__":

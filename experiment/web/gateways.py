@@ -1,10 +1,14 @@
-"""What gateways ask and say. On the internal network only: the public server does not pass it on."""
+"""What gateways, and whoever runs the variants, ask and say.
+
+On the internal network only: the public server does not pass it on.
+"""
 
 import asyncio
 import hashlib
 import json
 import re
 from contextlib import suppress
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated
 
@@ -80,6 +84,13 @@ def _answer(changes: Changes, gateway: Gateway) -> Response | None:
     if (gateway.have and digest.startswith(gateway.have)) or offer.epoch in gateway.refused:
         return None
     return Response(offer.routes, media_type="text/plain")
+
+
+@routes.get("/variants")
+def listed(request: Request) -> list[dict[str, str | int]]:
+    """The variants that gateways serve by now, for whoever runs them."""
+    changes: Changes = request.app.state.service.changes
+    return [asdict(variant) for variant in changes.variants]
 
 
 @routes.post("/served")

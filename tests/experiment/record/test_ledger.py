@@ -43,6 +43,12 @@ def test_what_a_failed_variant_leaves_out_may_be_missing() -> None:
     assert parse(changed(predicted_class=None, probability=None, image_sha256=None, upstream_time_s=None, status=502))
 
 
+def test_a_variant_that_is_no_more_is_still_one() -> None:
+    found = parse(changed(variant="resnet"))
+    assert found
+    assert found.variant == "resnet"
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -71,7 +77,7 @@ def test_what_a_failed_variant_leaves_out_may_be_missing() -> None:
         changed(epoch=-1),
         changed(epoch=10**100),
         changed(epoch=1.5),
-        changed(variant="resnet"),
+        changed(variant="../custom"),
         changed(variant={}),
         changed(by="chance"),
         changed(by=[]),
