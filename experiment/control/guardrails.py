@@ -51,8 +51,8 @@ def check(lines: Sequence[Line], plan: Plan, in_turn: bool = False) -> list[Chec
 
     Forced requests are somebody's trial and do not count. A request that was refused (4xx) is the client's fault. One
     whose client left counts as slow where it had waited too long, and otherwise not at all. A variant that is away for
-    a while has failed once: until it answers a request that began after it left. As a shadow, away or too busy, it costs
-    nobody an answer. Where both scored the same photos, their times are compared pair by pair.
+    a while has failed once: until it answers a request that began after it left. As a shadow, away or too busy, it
+    costs nobody an answer. Where both scored the same photos, their times are compared pair by pair.
     """
     bounds = plan.guardrails
     compared = {plan.control: _Series(), plan.candidate: _Series()}
