@@ -57,7 +57,8 @@ def test_it_is_listed_and_added_to_compose_after_the_others(project: Path) -> No
 
     assert read_listing(project / "variants.toml").variants[-2:] == tuple(variants)
     assert [variant.service for variant in variants] == ["app_mine", "app_my_second"]
-    assert len({variant.port for variant in read_listing(project / "variants.toml").variants}) == 4
+    listed = read_listing(project / "variants.toml").variants
+    assert len({variant.port for variant in listed}) == len(listed)
     services = yaml.safe_load(compose.read_text())["services"]
     given, mine, second = (services[name] for name in ("app_vgg16", "app_mine", "app_my_second"))
     assert mine["build"] == {
@@ -70,7 +71,7 @@ def test_it_is_listed_and_added_to_compose_after_the_others(project: Path) -> No
     }
     # One after the other, so that a change of what all share never takes all of them away.
     assert given["depends_on"] == {"app_custom": {"condition": "service_healthy"}}
-    assert mine["depends_on"] == {"app_vgg16": {"condition": "service_healthy"}}
+    assert mine["depends_on"] == {listed[-3].service: {"condition": "service_healthy"}}
     assert second["depends_on"] == {"app_mine": {"condition": "service_healthy"}}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiment.record.ledger import BLOCK_BYTES, ledger_files, parse
+from tests.classes import LEMON
 from tests.experiment.conftest import Ledger, line
 
 
@@ -19,7 +20,7 @@ def test_a_line_says_who_was_asked_and_how_it_went() -> None:
         line("abc", "vgg16", "weighted", ts=1000.25, epoch=7, upstream_time_s=0.5, gateway="g", run="1").encode()
     )
     assert found is not None
-    assert found[:10] == (1000.25, "abc", 7, "vgg16", "drawn", "ok", "lemon", 0.5, "g", "1")
+    assert found[:10] == (1000.25, "abc", 7, "vgg16", "drawn", "ok", LEMON, 0.5, "g", "1")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_status_is_the_variants_fault_the_clients_or_nobodys(status: int, outc
     found = parse(changed(status=status))
     assert found is not None
     assert found.outcome == outcome
-    assert (found.answer == "lemon") == (outcome == "ok")
+    assert (found.answer == LEMON) == (outcome == "ok")
 
 
 def test_an_unheard_of_class_is_an_answer_that_is_never_right() -> None:
