@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from abtest import show
+from abtest import lifecycle, show
 from abtest.aftermath import add_aftermath, look_before
 from abtest.client import RefusedError, System, default_url, token_beside
 from abtest.replay import ReplayError, find_photos
@@ -60,7 +60,7 @@ _Json = Annotated[bool, typer.Option("--json", help="All facts, as JSON.")]
 def _version(wanted: bool) -> None:
     if wanted:
         try:
-            typer.echo(version("fruit-ab"))
+            typer.echo(version("model-ab"))
         except PackageNotFoundError:  # run from its folder, without being installed
             typer.echo("unknown")
         raise typer.Exit
@@ -262,6 +262,10 @@ def simulate(
         _echo(vars(found))
     else:
         show.simulated(Console(), found, labels)
+
+
+for command in (lifecycle.new, lifecycle.variants, lifecycle.redeploy):
+    app.command()(command)
 
 
 def _change(context: typer.Context, action: str, as_json: bool, **wanted: Any) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import requests
 
+from variants import clean, one_of
+
 __all__ = ["Photo", "ReplayError", "Summary", "find_photos", "replay"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif"}
@@ -70,12 +72,18 @@ def find_photos(folder: Path, labels: Sequence[str] | None = None) -> list[Photo
         raise ReplayError(f"There are no photos in {folder}.")
     if labels is None:
         return [Photo(path) for path in paths]
-    for path in paths:
-        if path.parent.name not in labels:
-            raise ReplayError(
-                f"{path} lies in a folder named {path.parent.name!r}, which is no label; there are {', '.join(labels)}."
-            )
-    return [Photo(path, path.parent.name) for path in paths]
+    return [Photo(path, _label_of(path, labels)) for path in paths]
+
+
+def _label_of(path: Path, labels: Sequence[str]) -> str:
+    """The label that the folder of a photo names; one with a slash in it is a folder in a folder."""
+    parts = [clean(part) for part in path.absolute().parent.parts]
+    for depth in range(max(label.count("/") for label in labels) + 1, 0, -1):
+        if (label := "/".join(parts[-depth:])) in labels:
+            return label
+    raise ReplayError(
+        f"{path} lies in a folder named {path.parent.name!r}, which is no label; there are {one_of(labels)}."
+    )
 
 
 def replay(

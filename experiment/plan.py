@@ -1,6 +1,5 @@
 """What is compared, from ``experiment.toml``."""
 
-import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,19 +7,25 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from experiment.edited import EditedFile
 from experiment.statistics import Comparison
-from variants import VARIANTS, Variant
+from variants import NAMES
 
 __all__ = ["Guardrails", "Plan", "PlanError", "PlanFile", "read_plan"]
-
-# An editor that truncates a file before it writes it may take so long.
-_SETTLED_S = 2.0
 
 _Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PlanError(ValueError):
     """A plan that cannot be followed; the message is one line that says what to change."""
+
+
+class UnknownVariantError(PlanError):
+    """A ``plan`` that holds together, and names a variant that there is not."""
+
+    def __init__(self, message: str, plan: "Plan") -> None:
+        super().__init__(message)
+        self.plan = plan
 
 
 class Guardrails(BaseModel):
@@ -54,8 +59,11 @@ class Plan(BaseModel):
         return Comparison(self.control, self.candidate, self.alpha, self.margin, self.minimum_labels, self.worth)
 
 
-def read_plan(path: Path, variants: Sequence[Variant] = VARIANTS) -> Plan:
-    """The plan in ``path``; raises ``PlanError`` where there is none or it does not hold together."""
+def read_plan(path: Path, variants: Sequence[str] = NAMES) -> Plan:
+    """The plan in ``path`` for ``variants`` of these names.
+
+    Raises ``PlanError`` where there is none or it does not hold together.
+    """
     try:
         plan = Plan(**tomllib.loads(path.read_text()))
     except OSError as error:
@@ -65,35 +73,36 @@ def read_plan(path: Path, variants: Sequence[Variant] = VARIANTS) -> Plan:
     except ValidationError as error:
         first = error.errors()[0]
         raise PlanError(f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    names = [variant.name for variant in variants]
-    for role, name in (("control", plan.control), ("candidate", plan.candidate)):
-        if name not in names:
-            raise PlanError(f"{path.name}: {role}: there is no variant {name!r}; there are {', '.join(names)}.")
     if plan.control == plan.candidate:
         raise PlanError(f"{path.name}: control and candidate are both {plan.control!r}; name two variants.")
+    for role, name in (("control", plan.control), ("candidate", plan.candidate)):
+        if name not in variants:
+            there = ", ".join(variants)
+            raise UnknownVariantError(f"{path.name}: {role}: there is no variant {name!r}; there are {there}.", plan)
     return plan
 
 
 class PlanFile:
     """The plan in a file that people edit while it is followed: what is half saved is not taken up."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ``PlanError`` where there is no plan to begin with."""
-        self.plan = read_plan(path)
-        self._path = path
-        self._looks: tuple[bytes, float] = (b"", 0.0)
+    def __init__(self, path: Path, running: Plan | None = None) -> None:
+        """Raises ``PlanError`` where there is no plan to begin with.
 
-    def read(self) -> Plan:
+        The one of the experiment that is ``running`` will do, though its variants be gone: its record stays readable.
+        """
+        try:
+            self.plan = read_plan(path)
+        except UnknownVariantError as error:
+            if error.plan != running:
+                raise
+            self.plan = error.plan
+        self._file = EditedFile(path)
+
+    def read(self, variants: Sequence[str]) -> Plan:
         """The plan as it is now, once it has stayed the same for 2 s; until then, the one before.
 
         Raises ``PlanError`` for one that has stayed wrong as long.
         """
-        try:
-            text = self._path.read_bytes()
-        except OSError:
-            text = b""
-        if text != self._looks[0]:
-            self._looks = text, time.monotonic()
-        if time.monotonic() - self._looks[1] >= _SETTLED_S:
-            self.plan = read_plan(self._path)
+        if self._file.settled():
+            self.plan = read_plan(self._file.path, variants)
         return self.plan

@@ -15,6 +15,7 @@ from experiment.control.changes import Changes
 from experiment.control.decisions import Circumstances, note_change, note_event, note_weights, unnoted
 from experiment.control.gateways import Gateways
 from experiment.control.guardrails import Guard
+from experiment.control.listing import ListFile
 from experiment.control.recent import Recent
 from experiment.control.splits import Splits
 from experiment.plan import PlanError, PlanFile
@@ -26,7 +27,7 @@ from experiment.record.ledger import Line, highest_epoch
 from experiment.record.retention import forget, forget_photos
 from experiment.report.facts import figures, make_report
 from experiment.settings import Settings
-from variants import VARIANTS
+from variants import NAMES
 
 __all__ = ["Service", "StartError"]
 
@@ -50,23 +51,26 @@ class Service:
         if not settings.ledger_dir.is_dir():
             raise StartError(f"LEDGER_DIR={settings.ledger_dir} is no folder. Start nginx first, or name its folder.")
         self.settings = settings
-        self._plan_file = PlanFile(settings.plan)
-        self.plan = self._plan_file.plan
-        self.plan_problem = ""
         try:
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             self.database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'experiment.db'}")
             self.tokens = Tokens(self.database, settings.data_dir, settings.abtest_token)
         except OSError as error:
             raise StartError(f"DATA_DIR={settings.data_dir} cannot be written: {error.strerror}.") from None
+        with self.database.read() as connection:
+            known = Experiments.load(connection)
+        self._plan_file = PlanFile(settings.plan, known.latest.plan if len(known) else None)
+        self.plan = self._plan_file.plan
+        self.plan_problem = ""
         self.recent = Recent()
         self.listeners: list[Callable[[Sequence[Line]], None]] = [self.recent.add]
         gateways = Gateways()
         self.follower = Follower(settings.ledger_dir, self.database, self._seen, gateways.written)
-        splits = Splits(self.database, [variant.name for variant in VARIANTS])
+        splits = Splits(self.database, NAMES)
         splits.take_over(settings.state_dir)
         self.changes = Changes(splits, gateways)
         self.changes.seen = highest_epoch(settings.ledger_dir)
+        self.list_file = ListFile(settings.variants, self.changes)
         self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
         self._well: dict[str, bool] = {}
@@ -131,6 +135,7 @@ class Service:
                 "checks": [vars(found) for found in self.guard.checks],
             },
             "plan_problem": self.plan_problem,
+            "list_problem": self.list_file.problem,
             "ledger": {
                 **report["ledger"],
                 "read_s_ago": self._lag(),
@@ -169,6 +174,7 @@ class Service:
                 seen_since = self._looked > self.changes.splits.in_force().ts
                 self.guard.watch(self.plan, self._well if seen_since else {})
                 self.changes.settle()
+                self.list_file.look()
                 self._reread_plan()
                 self._note_changes()
                 if rounds % _WEIGHTS_EVERY == 0:
@@ -187,7 +193,7 @@ class Service:
 
     def _reread_plan(self) -> None:
         try:
-            plan = self._plan_file.read()
+            plan = self._plan_file.read(self.changes.names)
         except PlanError as error:
             if str(error) != self.plan_problem:
                 log.warning("The experiment goes on as it was: %s", error)

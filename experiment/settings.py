@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from variants import PATH
+
 __all__ = ["Settings"]
 
 _ROOT = Path(__file__).parents[1]
@@ -18,8 +20,9 @@ class Settings(BaseSettings):
     Raw rows and photos go after ``keep_days``, or, the oldest first, where the database holds more than
     ``database_mb``; what was counted from them stays. ``state_dir`` is where an earlier version kept its splits, which
     are taken over once. ``abtest_url`` is where the system answers, ``public_url`` where people find it, and
-    ``abtest_token`` the operator's first token, instead of one made at the first start. With ``access`` ``token`` the
-    label page takes a labeller's token, and the report an operator's. ``keep_images`` is the folder where the variants
+    ``abtest_token`` the operator's first token, instead of one made at the first start. ``plan`` and ``variants`` are
+    followed as people edit them. With ``access`` ``token`` the label page takes a labeller's token, and the report an
+    operator's. ``keep_images`` is the folder where the variants
     leave photos to be labelled; ``yes`` means ``images_dir``.
     """
 
@@ -33,6 +36,7 @@ class Settings(BaseSettings):
     data_dir: Path = _ROOT / ".run" / "data"
     database_url: str = ""
     plan: Path = _ROOT / "experiment.toml"
+    variants: Path = PATH
     keep_days: _Positive = 90
     database_mb: _Positive = 2048
     keep_images: Path | None = None

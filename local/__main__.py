@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-import shlex
+import queue
 import shutil
 import signal
 import sys
@@ -14,13 +14,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from local.output import EndWatcher, Parts, Speaker, announce
+from local.crew import Crew
+from local.output import Speaker, announce
 from local.parts import ROOT, Place, commands, free_shift, lay_out, taken_ports
+from local.processes import Processes
 from variants import VARIANTS, Variant
 
 __all__ = ["main"]
 
 _FOLDER = ROOT / ".run"
+_LOOK_S = 1.0
+# So long a part may take to end, then it is killed.
+_PATIENCE_S = 5.0
 
 
 def _port(name: str, default: int) -> int:
@@ -85,32 +90,45 @@ def _run(port: int, experiment_port: int, variants: list[Variant]) -> int:
     noted = place.folder / "url"
     noted.write_text(place.url + "\n")  # where abtest looks
     speaker = Speaker()
-    parts = commands(place, variants)
-    printer = EndWatcher(speaker.say, len(parts))
-    manager = Parts(printer=printer)
-    for name, (arguments, extra) in parts.items():
-        manager.add_process(name, f"exec {shlex.join(arguments)}", env={**os.environ, **extra}, cwd=str(ROOT))
+    parts = commands(place, [])
+    processes = Processes(ROOT, speaker.say, max(map(len, [*parts, *(variant.service for variant in variants)])))
+    # A terminal that is closed is no reason to leave all running.
+    for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, lambda *_: processes.interrupt())
     ended = threading.Event()
     watcher = threading.Thread(target=announce, args=(place.url, variants, speaker.say, ended))
     watcher.start()
-    # A terminal that is closed is no reason to leave all running.
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    ended_first = ""
     try:
-        manager.loop()
+        crew = Crew(processes, place, variants)
+        for name, (arguments, extra) in parts.items():
+            processes.start(name, arguments, extra)
+        ended_first = _keep(processes, crew)
+        if not ended_first:
+            speaker.say("\n  Ending.\n")
     finally:
         ended.set()
+        processes.stop_all(_PATIENCE_S)
         watcher.join()
-        # Workers of an nginx that was killed know nothing of its end.
-        for group in printer.groups:
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
         speaker.close()
         noted.unlink(missing_ok=True)
         shutil.rmtree(run, ignore_errors=True)
-    if not printer.ended_first:
+    if not ended_first:
         return 0
-    print(f"{printer.ended_first} ended, so everything was stopped.", file=sys.stderr)
+    print(f"{ended_first} ended, so everything was stopped.", file=sys.stderr)
     return 1
+
+
+def _keep(processes: Processes, crew: Crew) -> str:
+    """Until this is told to end; or the name of a part that ended without being told."""
+    while True:
+        try:
+            name = processes.ends.get(timeout=_LOOK_S)
+        except queue.Empty:
+            crew.look()
+            continue
+        if not name or not crew.ended(name):
+            return name
 
 
 if __name__ == "__main__":

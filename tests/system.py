@@ -23,6 +23,9 @@ from variants import CLASSES, VARIANTS, Variant
 
 T = TypeVar("T")
 
+# The two that the project's experiment compares; its list may have more.
+COMPARED = tuple(variant for variant in VARIANTS if variant.name in ("custom", "vgg16"))
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -47,7 +50,7 @@ def eventually(look: Callable[[], T], within_s: float = 60) -> T:
 class System:
     """Parts by name: a variant's service, ``nginx``, ``gateway``, ``experiment``. ``log(name)`` is what one printed."""
 
-    def __init__(self, folder: Path, variants: Sequence[Variant] = VARIANTS, workers: int = 4, **settings: str) -> None:
+    def __init__(self, folder: Path, variants: Sequence[Variant] = COMPARED, workers: int = 4, **settings: str) -> None:
         self.folder = folder
         self.variants = [replace(variant, port=free_port()) for variant in variants]
         self.settings = settings

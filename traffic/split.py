@@ -56,6 +56,11 @@ class Split:
             text += f", {self.shadow.sample:g} % shadowed by {self.shadow.variant}" if self.shadow else ""
         return text + (", at random" if self.random and self.rule != "pair" else "")
 
+    def divides_as(self, other: "Split") -> bool:
+        """Whether both give everyone the same; a variant without a share makes no difference."""
+        mine, others = ({name: share for name, share in split.shares.items() if share} for split in (self, other))
+        return (mine, self.rule, self.shadow, self.random) == (others, other.rule, other.shadow, other.random)
+
     @property
     def drawn_by(self) -> str:
         """What the ledger calls the way a request was assigned."""
@@ -111,6 +116,8 @@ def make_split(
     Raises ``SplitError`` for shares, or a shadow, that cannot be.
     """
     assert rule in get_args(Rule)
+    # Nothing may go to a variant that is no more.
+    shares = {name: share for name, share in shares.items() if share or rule == "pair" or name in variants}
     for name in [*shares, *([shadow.variant] if shadow and shadow.variant is not None else [])]:
         if name not in variants:
             raise SplitError(f"There is no variant {name!r}. The variants are {', '.join(variants)}.")
@@ -143,12 +150,15 @@ def fit(split: Split, variants: Sequence[str]) -> Split:
     What is new gets nothing until it is asked for. Where nothing is left of a split, all take turns. The same object
     where nothing has to change.
     """
-    gone = {name for name, share in split.shares.items() if name not in variants and share}
+    gone = {name: share for name, share in split.shares.items() if name not in variants}
     shadow = split.shadow
     if shadow and shadow.variant is not None and shadow.variant not in variants:
         shadow = None
-    if not gone:
-        return split if shadow == split.shadow else replace(split, shadow=shadow)
+    if not any(gone.values()):
+        if not gone and shadow == split.shadow:
+            return split
+        kept = {name: share for name, share in split.shares.items() if name not in gone}
+        return replace(split, shares=kept, shadow=shadow)
     left = {name: share for name, share in split.shares.items() if name in variants and share}
     if not left:
         return replace(make_split("round_robin", {}, variants), segments=(), epoch=split.epoch)

@@ -1,29 +1,37 @@
-"""The list of variants: their names, services and ports, and the classes they tell apart."""
+"""The variants there are, and the classes they tell apart, as this process found them when it started."""
 
 import os
-import tomllib
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
-__all__ = ["CLASSES", "VARIANTS", "Variant"]
+from variants.listing import OTHER, ListError, Listing, Variant, clean, one_of, read_listing
 
+__all__ = [
+    "CLASSES",
+    "LABELS",
+    "NAMES",
+    "OTHER",
+    "PATH",
+    "TITLE",
+    "VARIANTS",
+    "ListError",
+    "Listing",
+    "Variant",
+    "clean",
+    "one_of",
+    "read_listing",
+]
 
-@dataclass(frozen=True)
-class Variant:
-    """One deployed model: the name people use, the service (folder and host name) that runs it, and its port."""
+PATH = Path(os.environ.get("VARIANTS") or Path(__file__).with_name("variants.toml"))
+"""The list; ``VARIANTS`` names another, for a system beside this one."""
 
-    name: str
-    service: str
-    port: int
+try:
+    _listing = read_listing(PATH)
+except ListError as error:
+    sys.exit(str(error))  # no part can do anything without it
 
-
-# Another list, for a system beside this one.
-_path = Path(os.environ.get("VARIANTS") or Path(__file__).with_name("variants.toml"))
-_listed = tomllib.loads(_path.read_text())
-
-CLASSES: tuple[str, ...] = tuple(_listed["classes"])
-# Where another copy on this machine has the ports that are listed, make run moves all of them up.
-_shift = int(os.environ.get("PORT_SHIFT") or 0)
-VARIANTS: tuple[Variant, ...] = tuple(
-    Variant(entry["name"], entry["service"], entry["port"] + _shift) for entry in _listed["variant"]
-)
+CLASSES = _listing.classes
+LABELS = (*CLASSES, OTHER)
+VARIANTS = _listing.variants
+NAMES = tuple(variant.name for variant in VARIANTS)
+TITLE = _listing.title

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from experiment.control.gateways import Gateway, Gateways
 from experiment.control.splits import Action, Entry, Splits, StaleError
 from traffic.render import UNRECORDED, render_routes
 from traffic.split import Split, SplitError
+from variants import VARIANTS, Variant
 
 __all__ = ["Changes", "Offer", "UndecidedError"]
 
@@ -34,11 +35,16 @@ class Offer:
 
 
 class Changes:
-    """The one place where splits are changed. ``seen`` is the greatest epoch that the ledger is known to hold."""
+    """The one place where splits, and the list of variants, are changed.
 
-    def __init__(self, splits: Splits, gateways: Gateways) -> None:
+    ``seen`` is the greatest epoch that the ledger is known to hold; ``variants`` are those that gateways serve.
+    """
+
+    def __init__(self, splits: Splits, gateways: Gateways, variants: Sequence[Variant] = VARIANTS) -> None:
         self.splits = splits
         self.gateways = gateways
+        self.variants = variants
+        self._proposed: Sequence[Variant] = variants
         self.seen = 0
         self._offered: Offer | None = None
         self._asked_at = 0.0
@@ -70,6 +76,29 @@ class Changes:
         assert entry is not None, "rows of the record are never deleted"
         if entry.standing == "refused":
             raise SplitError(f"Nothing was changed: {entry.answer}")
+        return entry
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the variants."""
+        return [variant.name for variant in self.variants]
+
+    def relist(self, variants: Sequence[Variant]) -> Entry:
+        """Takes up another list of variants, and waits until every gateway serves by it; returns the split then.
+
+        What is new gets no traffic yet; what is gone leaves its share to the others. Raises as ``make`` does; then the
+        list of before is in force.
+        """
+        names = [variant.name for variant in variants]
+        against = self.splits.in_force().epoch
+        reason = _difference(self.variants, variants)
+        self._proposed = variants
+        try:
+            entry = self.make("variants", against, lambda before: self.splits.restated(before, names), "", reason)
+            self.variants, self.splits.variants = variants, names
+        finally:
+            self._proposed = self.variants
+            self._offer_latest()
         return entry
 
     def roll_back(self, against: int, asked_by: str, reason: str = "") -> Entry:
@@ -150,8 +179,19 @@ class Changes:
     def _set_latest(self) -> None:
         entry = self.splits.asked() or self.splits.in_force()
         self._asked_at = time.monotonic()
-        self._offered = Offer(entry.epoch, render_routes(entry.split))
+        relisted = entry.standing == "asked" and entry.action == "variants"
+        routes = render_routes(entry.split, self._proposed if relisted else self.variants)
+        self._offered = Offer(entry.epoch, routes)
 
     def refuses(self, gateway: Gateway) -> bool:
         """Whether ``gateway`` said of what is offered that nginx does not take it."""
         return self.offer().epoch in gateway.refused
+
+
+def _difference(before: Sequence[Variant], after: Sequence[Variant]) -> str:
+    """What another list changes, in words."""
+    old, new = ({variant.name: variant for variant in listed} for listed in (before, after))
+    said = [f"{name} was added" for name in new if name not in old]
+    said += [f"{name} was removed, and the others take its share" for name in old if name not in new]
+    said += [f"{name} is another service now" for name in new if name in old and new[name] != old[name]]
+    return "; ".join(said) or "the variants are in another order"

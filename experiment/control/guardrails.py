@@ -17,7 +17,6 @@ from experiment.plan import Plan
 from experiment.record.ledger import Line
 from experiment.statistics import check_messages
 from traffic.split import Split, SplitError, fit, make_split
-from variants import VARIANTS
 
 __all__ = ["Check", "Guard", "check"]
 
@@ -52,8 +51,8 @@ def check(lines: Sequence[Line], plan: Plan, in_turn: bool = False) -> list[Chec
 
     Forced requests are somebody's trial and do not count. A request that was refused (4xx) is the client's fault. One
     whose client left counts as slow where it had waited too long, and otherwise not at all. A variant that is away for
-    a while has failed once; as a shadow, away or too busy, it costs nobody an answer. Where both scored the same
-    photos, their times are compared pair by pair.
+    a while has failed once: until it answers a request that began after it left. As a shadow, away or too busy, it
+    costs nobody an answer. Where both scored the same photos, their times are compared pair by pair.
     """
     bounds = plan.guardrails
     compared = {plan.control: _Series(), plan.candidate: _Series()}
@@ -65,9 +64,15 @@ def check(lines: Sequence[Line], plan: Plan, in_turn: bool = False) -> list[Chec
             continue
         series = compared[line.variant]
         late = line.seconds is not None and line.seconds > bounds.slow_s
-        if line.outcome != "left" and not (line.outcome == "away" and series.away):
-            series.errors.append(line.outcome in ("failed", "away"))
-        series.away = line.outcome == "away"
+        if line.outcome == "away":
+            if series.away_since is None:
+                series.errors.append(True)
+                series.away_since = line.ts
+        elif line.outcome != "left":
+            series.errors.append(line.outcome == "failed")
+            # What a variant that is being replaced had begun, it finishes while it is away to all others.
+            if series.away_since is not None and line.ts - (line.seconds or 0) > series.away_since:
+                series.away_since = None
         if late or (line.outcome == "ok" and line.seconds is not None):
             series.slow.append(late)
             slow.setdefault(line.request_id, {})[line.variant] = late
@@ -93,7 +98,7 @@ class _Series:
     def __init__(self) -> None:
         self.errors: list[bool] = []
         self.slow: list[bool] = []
-        self.away = False
+        self.away_since: float | None = None
 
 
 def _beside(control: Sequence[bool]) -> statistics.Tally:
@@ -131,18 +136,19 @@ class Guard:
     def watch(self, plan: Plan, well: Mapping[str, bool] | None = None) -> None:
         """Looks at the last minutes, and acts where it must. ``well`` says which variants are ready now."""
         entry = self._changes.splits.in_force()
-        self.tripped = entry.reason if entry.action == "guardrail" else ""
-        self.outage = entry.reason if entry.action == "outage" else ""
+        decided = self._changes.splits.decided(entry)
+        self.tripped = decided.reason if decided.action == "guardrail" else ""
+        self.outage = decided.reason if decided.action == "outage" and _who(decided) in self._changes.names else ""
         lines = self._recent.of(entry.epoch)
         in_turn = entry.split.rule in ("round_robin", "weighted") and not entry.split.random
         self.checks = check(lines, plan, in_turn)
         if self.outage:
-            self._bring_back(entry, well or {})
+            self._bring_back(entry, decided, well or {})
             return
         for variant in _away(lines, entry.split):
             if self._take_out(entry, variant):
                 return
-        if self.tripped or not _has_traffic(entry.split, plan.candidate):
+        if self.tripped or plan.control not in self._changes.names or not _has_traffic(entry.split, plan.candidate):
             return
         breaches = [found for found in self.checks if found.state == "breach"]
         certain = [found.sentence for found in breaches if not found.in_turn]
@@ -152,7 +158,7 @@ class Guard:
             self._redraw(entry, breaches[0].sentence)
 
     def _guard(self, entry: Entry, plan: Plan, reason: str) -> None:
-        safe = make_split("weighted", {plan.control: 100}, _names(), before=entry.split)
+        safe = make_split("weighted", {plan.control: 100}, self._changes.names, before=entry.split)
         if self._act("guardrail", entry, safe, reason):
             self.tripped = reason
             log.warning("All traffic goes to %s: %s.", plan.control, reason)
@@ -160,13 +166,14 @@ class Guard:
     def _redraw(self, entry: Entry, sentence: str) -> None:
         """Strict turns can be foreseen, and slow photos sent to one variant: chance tells whose fault it is."""
         shares = entry.split.shares if entry.split.rule == "weighted" else {}
-        random = make_split(entry.split.rule, shares, _names(), entry.split.shadow, entry.split, random=True)
+        names = self._changes.names
+        random = make_split(entry.split.rule, shares, names, entry.split.shadow, entry.split, random=True)
         reason = f"{sentence}; whether it is the photos shows when chance decides who gets which"
         if self._act("redraw", entry, random, reason):
             log.warning("Requests are drawn by chance from now on: %s.", reason)
 
     def _take_out(self, entry: Entry, variant: str) -> bool:
-        others = [name for name in _names() if name != variant]
+        others = [name for name in self._changes.names if name != variant]
         left = fit(entry.split, others)
         if not any(share for name, share in entry.split.shares.items() if name != variant):
             return False  # nobody else has any part in the split: nginx fails over as it can
@@ -177,12 +184,12 @@ class Guard:
         log.warning("%s.", reason)
         return True
 
-    def _bring_back(self, entry: Entry, well: Mapping[str, bool]) -> None:
-        variant = entry.reason.partition(" ")[0]
+    def _bring_back(self, entry: Entry, outage: Entry, well: Mapping[str, bool]) -> None:
+        variant = _who(outage)
         since = time.time() - _HOUR_S
-        before = [e for e in self._changes.splits.history() if e.action == "outage" and e.reason == entry.reason]
+        before = [e for e in self._changes.splits.history() if e.action == "outage" and e.reason == outage.reason]
         times = sum(e.ts > since for e in before)
-        if not well.get(variant) or time.time() - entry.ts < _BACK_S * (times - 1):
+        if not well.get(variant) or time.time() - outage.ts < _BACK_S * (times - 1):
             return
         try:
             restored = self._changes.splits.before(entry)
@@ -203,8 +210,9 @@ class Guard:
         return True
 
 
-def _names() -> list[str]:
-    return [variant.name for variant in VARIANTS]
+def _who(outage: Entry) -> str:
+    """The variant that was taken out."""
+    return outage.reason.partition(" ")[0]
 
 
 def _away(lines: Iterable[Line], split: Split) -> list[str]:

@@ -52,11 +52,11 @@ class Entry:
 
 
 class Splits:
-    """The table of splits in ``database``, for a system of the ``variants`` of these names."""
+    """The table of splits in ``database``, for a system of the ``variants`` of these names, which may change."""
 
     def __init__(self, database: Database, variants: Sequence[str]) -> None:
         self._database = database
-        self._variants = variants
+        self.variants = variants
 
     def in_force(self) -> Entry:
         """The latest split that was taken over; all variants in turn, in the epoch of no record, where none was."""
@@ -140,13 +140,20 @@ class Splits:
         found = known.get(known[epoch].before or 0) if epoch in known else None
         if found is None:
             raise SplitError("There is no split before this one.")
-        gone = [name for name, share in found.split.shares.items() if share and name not in self._variants]
+        gone = [name for name, share in found.split.shares.items() if share and name not in self.variants]
         if gone:
             raise SplitError(
                 f"The split before this one, epoch {found.epoch} ({found.split}), cannot be restored: "
                 f"there is no variant {gone[0]!r} any more. Ask for another by `abtest split`."
             )
         return found
+
+    def decided(self, entry: Entry) -> Entry:
+        """The entry that decided on the split of this one: another list of variants alone decides nothing."""
+        found: Entry | None = entry
+        while found and found.action == "variants" and found.restores is not None:
+            entry, found = found, self.get(found.restores)
+        return found or entry
 
     def adopt(self, split: Split, gateway: str) -> None:
         """Adds what ``gateway`` serves and the record does not know: the database was lost, or is an old copy."""
@@ -173,19 +180,21 @@ class Splits:
             log.info("%d splits were taken over from %s.", len(entries), folder)
         return len(entries)
 
-    def restated(self, entry: Entry) -> tuple[Split, int | None]:
-        """The split of ``entry`` as the variants of today allow it, for ``ask``."""
-        return fit(entry.split, self._variants), None
+    def restated(self, entry: Entry, variants: Sequence[str] = ()) -> tuple[Split, int | None]:
+        """The split of ``entry`` as ``variants`` allow it, without them those of today; for ``ask``."""
+        split = fit(entry.split, variants or self.variants)
+        same = entry.epoch != UNRECORDED and split.divides_as(entry.split)
+        return split, entry.epoch if same else None
 
     def fits(self, entry: Entry) -> bool:
         """Whether every variant of ``entry`` is still there."""
-        return fit(entry.split, self._variants) is entry.split
+        return fit(entry.split, self.variants) is entry.split
 
     def _in_force(self, connection: Connection) -> Entry:
         found = _last(connection, "in_force")
         if found:
             return found
-        split = replace(make_split("round_robin", {}, self._variants), epoch=UNRECORDED)
+        split = replace(make_split("round_robin", {}, self.variants), epoch=UNRECORDED)
         return Entry(UNRECORDED, time.time(), "start", "", "", None, None, split, "in_force")
 
 

@@ -15,11 +15,9 @@ from experiment.record.counting import CELLS, Request
 from experiment.record.database import Database, checkpoints, counts, requests
 from experiment.record.experiments import Experiments
 from experiment.record.intake import change_requests, known_requests
-from variants import CLASSES
+from variants import LABELS
 
 __all__ = ["CHANGEABLE_S", "LABELS", "Given", "Label", "Source", "TooLateError", "give_label", "scored_by"]
-
-LABELS = (*CLASSES, "other")
 
 MOST_CHECKPOINTS = 200
 

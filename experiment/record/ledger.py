@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-from variants import CLASSES, VARIANTS
+from variants import CLASSES, OTHER
 
 __all__ = [
     "BLOCK_BYTES",
@@ -32,6 +32,7 @@ BLOCK_BYTES = 2**21
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PERSON = re.compile(r"[0-9]{10}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_VARIANT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TICKET = re.compile(r"[0-9a-f]{32}")
 _FIRST_BYTES = 4096
@@ -49,7 +50,6 @@ _KINDS: dict[str, Kind] = {
     "forced": "forced",
     "shadow": "shadow",
 }
-_NAMES = frozenset(variant.name for variant in VARIANTS)
 _KNOWN = frozenset(CLASSES)
 
 
@@ -79,8 +79,8 @@ class Line(NamedTuple):
     ticket: bytes | None = None
 
 
-def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
-    """The line, or None where it is none of ours."""
+def parse(raw: bytes) -> Line | None:
+    """The line, or None where it is none of ours. Its variant may be one that is no more."""
     try:
         entry = json.loads(raw.decode())
         moment = datetime.fromisoformat(entry["ts"])
@@ -93,7 +93,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
         fits = (
             moment.tzinfo is not None
             and ts > 0
-            and variant in names
+            and _VARIANT.fullmatch(variant)
             and type(epoch) is int
             and 0 <= epoch < 2**31
             and type(status) is int
@@ -111,7 +111,7 @@ def parse(raw: bytes, names: frozenset[str] = _NAMES) -> Line | None:
     if not fits:
         return None
     if answer is not None and (type(answer) is not str or answer not in _KNOWN):
-        answer = "other"
+        answer = OTHER
     if status < 400:
         outcome: Outcome = "ok"
     elif status >= 500:

@@ -13,12 +13,12 @@ from experiment.control.decisions import decisions_of, weights_of
 from experiment.plan import Plan
 from experiment.record.counting import BUCKETS, CELLS, bucket_end
 from experiment.record.experiments import Experiment, Experiments
-from experiment.record.labels import LABELS
 from experiment.report.checks import Finding, check_labels, check_split, check_weights, unfair
 from experiment.report.conclusion import conclusion
 from experiment.report.evidence import Counts, Sorting, load_checkpoints, stacked
 from experiment.statistics import Arms, Interval, Tally
 from traffic.split import Split
+from variants import CLASSES, LABELS, OTHER
 
 __all__ = ["figures", "make_report"]
 
@@ -91,7 +91,7 @@ def make_report(
             "of_disputed_photos": counts.total("picked"),
             "again": counts.total("left out", a="again"),
             "unused": counts.total("unused"),
-            "classes": list(LABELS),
+            "classes": _labels(counts),
         },
         "checks": [asdict(finding) for finding in findings],
         "weaknesses": _weaknesses(counts, splits, findings),
@@ -171,8 +171,14 @@ def _pairs(counts: Counts, sorting: Sorting) -> Facts:
     }
 
 
+def _labels(counts: Counts) -> list[str]:
+    """Today's, and those that only an experiment of before had."""
+    used = {*counts.by("answer", "a"), *counts.by("answer", "b")}
+    return [*CLASSES, *sorted(used - set(LABELS)), OTHER]
+
+
 def _classes(counts: Counts, sorting: Sorting, plan: Plan) -> Facts:
-    cells = {label: counts.cells(label) for label in LABELS if counts.total("cell", a=label)}
+    cells = {label: counts.cells(label) for label in _labels(counts) if counts.total("cell", a=label)}
     answers = {}
     for label, found in cells.items():
         arms = sorting.answers(found)

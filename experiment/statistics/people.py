@@ -1,6 +1,6 @@
 """Labels of one person are alike, so they count for less than as many from different people.
 
-Someone who photographs lemons only, or always in bad light, brings the same luck with every photo: the variance of
+Someone who photographs one class only, or always in bad light, brings the same luck with every photo: the variance of
 sums over labels is not that of independent ones, but that of sums over people. How many times greater it is, the
 *design effect*, divides the counts: J. Rao, A. Scott, "A simple method for the analysis of clustered binary data",
 Biometrics 1992. The variance is taken around the rate of the null hypothesis, not around the observed one. So it holds

@@ -13,11 +13,9 @@ from experiment.control.changes import UndecidedError
 from experiment.control.splits import Entry, StaleError
 from experiment.service import Service
 from traffic.split import Rule, Shadow, Split, SplitError, make_split
-from variants import VARIANTS
 
 __all__ = ["routes"]
 
-_NAMES = [variant.name for variant in VARIANTS]
 _MOST = 50
 _T = TypeVar("_T")
 
@@ -67,7 +65,8 @@ def _state(service: Service) -> dict[str, Any]:
         "in_force": service.changes.splits.in_force().as_json(),
         "asked": asked.as_json() if asked else None,
         "history": [entry.as_json() for entry in service.changes.splits.history()[-_MOST:]],
-        "variants": _NAMES,
+        "variants": service.changes.names,
+        "list_problem": service.list_file.problem,
         "gateways": [
             {"name": gateway.name, "epoch": gateway.epoch, "hung": gateway.hung, "low": gateway.low}
             for gateway in service.changes.gateways.present()
@@ -90,13 +89,13 @@ def _change(service: Service, wanted: Wanted) -> Entry:
 
     def make(before: Entry) -> tuple[Split, None]:
         if wanted.action == "promote":
-            return make_split("weighted", {wanted.variant: 100}, _NAMES, before=before.split), None
+            return make_split("weighted", {wanted.variant: 100}, changes.names, before=before.split), None
         shadow = Shadow(wanted.shadow.variant, wanted.shadow.sample) if wanted.shadow else None
         shares = wanted.shares
         if wanted.rule == "pair":
             shadow = Shadow(None, wanted.sample)
             shares = shares or {service.plan.control: 50, service.plan.candidate: 50}
-        split = make_split(wanted.rule, shares, _NAMES, shadow, before.split, random=wanted.random)
+        split = make_split(wanted.rule, shares, changes.names, shadow, before.split, random=wanted.random)
         return split, None
 
     return changes.make(wanted.action, wanted.against, make, wanted.by, wanted.reason)

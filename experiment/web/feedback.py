@@ -20,6 +20,7 @@ from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source,
 from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
 from experiment.web.pages import message_page, thanks_page
+from variants import clean, one_of
 
 __all__ = ["Arrivals", "routes"]
 
@@ -128,9 +129,11 @@ async def _read(request: Request, is_form: bool) -> _Said:
             HTTPStatus.UNPROCESSABLE_ENTITY, 'Send a JSON object: {"request_id": "…", "true_label": "…"}.'
         )
     request_id, label, change = fields.get("request_id"), fields.get("true_label"), bool(fields.get("change"))
+    label = clean(label) if isinstance(label, str) else label
     takes_back = change and label in ("", None)
     if not takes_back and (not isinstance(label, str) or label not in LABELS):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
+        what = f"There is no class {label!r}. There are" if is_form and label else "true_label must be one of"
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{what} {one_of(LABELS)}.")
     if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, "request_id must be the X-Request-ID of the answer to a prediction."

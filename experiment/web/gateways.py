@@ -1,10 +1,14 @@
-"""What gateways ask and say. On the internal network only: the public server does not pass it on."""
+"""What gateways, and whoever runs the variants, ask and say.
+
+On the internal network only: the public server does not pass it on.
+"""
 
 import asyncio
 import hashlib
 import json
 import re
 from contextlib import suppress
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated
 
@@ -88,6 +92,13 @@ async def may_force(request: Request) -> Response:
     """Whether a request may choose its variant, where that is the operator's: 204, else 403."""
     allowed = request.state.role is Role.OPERATOR
     return Response(status_code=HTTPStatus.NO_CONTENT if allowed else HTTPStatus.FORBIDDEN)
+
+
+@routes.get("/variants")
+def listed(request: Request) -> list[dict[str, str | int]]:
+    """The variants that gateways serve by now, for whoever runs them."""
+    changes: Changes = request.app.state.service.changes
+    return [asdict(variant) for variant in changes.variants]
 
 
 @routes.post("/served")

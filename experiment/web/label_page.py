@@ -14,6 +14,7 @@ from experiment.record.labels import LABELS, Label, give_label
 from experiment.record.ledger import REQUEST_ID
 from experiment.service import Service
 from experiment.web.pages import message_page, render_page
+from variants import clean, one_of
 
 __all__ = ["routes"]
 
@@ -43,14 +44,16 @@ def label(request: Request) -> Response:
 
 @routes.post("")
 def take(
-    request: Request, request_id: Annotated[str, Form(max_length=64)], true_label: Annotated[str, Form(max_length=64)]
+    request: Request, request_id: Annotated[str, Form(max_length=64)], true_label: Annotated[str, Form(max_length=200)]
 ) -> Response:
     """Takes the label and shows the next photo."""
     service: Service = request.app.state.service
-    if true_label not in LABELS:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"true_label must be one of {', '.join(LABELS)}.")
+    label = clean(true_label)
+    if label not in LABELS:
+        sentence = f"There is no class {label!r}. There are {one_of(LABELS)}."
+        return message_page(request, "That did not work", sentence, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
-        give_label(service.database, request_id, Label(true_label, "page"))
+        give_label(service.database, request_id, Label(label, "page"))
     except SQLAlchemyError:
         return message_page(request, "One moment", "The database does not answer. Try again in a moment.", 503)
     # One that has a label by now, or is no more, needs no word: the next photo matters.

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from abtest.cli import app
 from abtest.client import System
 from abtest.replay import ReplayError, find_photos
+from tests.classes import APPLE, LEMON
 from tests.system import free_port
 
 
@@ -43,18 +44,18 @@ class Server:
         if self.first:
             return self.first.pop(0)
         if url.endswith("/predict"):
-            return Answer(200, {"variant": "vgg16", "request_id": "a", "likely_class": "lemon"})
+            return Answer(200, {"variant": "vgg16", "request_id": "a", "likely_class": LEMON})
         self.labels.append(str(sent["json"]))
         return Answer(201, {})
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    for label, names in {"lemon": "ab", "apple": "c"}.items():
-        (tmp_path / label).mkdir()
+    for label, names in {LEMON: "ab", APPLE: "c"}.items():
+        (tmp_path / label).mkdir(parents=True)
         for name in names:
             (tmp_path / label / f"{name}.JPG").write_bytes(b"jpeg")
-    (tmp_path / "lemon" / "README.md").touch()
+    (tmp_path / LEMON / "README.md").touch()
     return tmp_path
 
 
@@ -65,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setattr("abtest.replay.time.sleep", lambda _: None)
     monkeypatch.setattr("abtest.aftermath.time.sleep", lambda _: None)
     facts = {
-        "labels": {"classes": ["apple", "lemon"]},
+        "labels": {"classes": [APPLE, LEMON]},
         "confusion": {},
         "in_force": {"epoch": 1, "split": {"shadow": None}},
         "history": [],
@@ -108,7 +109,7 @@ def test_what_was_refused_is_counted_and_said(photos: Path, server: Server, answ
 
 
 def test_refused_feedback_is_said_too(photos: Path, server: Server) -> None:
-    prediction = Answer(200, {"variant": "vgg16", "request_id": "a", "likely_class": "lemon"})
+    prediction = Answer(200, {"variant": "vgg16", "request_id": "a", "likely_class": LEMON})
     server.first = [prediction, Answer(409, {"detail": "has a label already"})]
     result = run("replay", str(photos), "--concurrency", "1", "--label-from-folder")
     assert "1 × feedback refused (409): has a label already" in result.output
@@ -116,7 +117,7 @@ def test_refused_feedback_is_said_too(photos: Path, server: Server) -> None:
 
 def test_a_photo_that_vanished_is_said(photos: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     found = find_photos(photos, None)
-    (photos / "apple" / "c.JPG").unlink()
+    (photos / APPLE / "c.JPG").unlink()
     monkeypatch.setattr("abtest.cli.find_photos", lambda *_: found)
     assert "c.JPG: No such file or directory" in run("replay", str(photos)).output
 
@@ -132,11 +133,11 @@ def test_where_nothing_answers_that_is_said(photos: Path) -> None:
 def test_a_folder_must_hold_photos_and_be_named_after_a_label(tmp_path: Path) -> None:
     for folder, said in ((tmp_path / "none", "is no folder"), (tmp_path, "no photos")):
         with pytest.raises(ReplayError, match=said):
-            find_photos(folder, ["lemon", "apple"])
+            find_photos(folder, [LEMON, APPLE])
     (tmp_path / "pears").mkdir()
     (tmp_path / "pears" / "a.jpg").touch()
     with pytest.raises(ReplayError, match="which is no label"):
-        find_photos(tmp_path, ["lemon", "apple"])
+        find_photos(tmp_path, [LEMON, APPLE])
 
 
 def test_an_experiment_is_simulated_before_it_is_begun() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import requests
 
@@ -128,6 +129,23 @@ def test_nothing_is_dropped_when_containers_come_and_go(stack: Stack, photo: byt
     # To the guardrail a variant that is killed is one that fails, so it may have taken the candidate's traffic.
     stack.execute("experiment", "abtest", "split", "round-robin")
     eventually(lambda: Counter(stack.variants(photo, 10)) == {"custom": 5, "vgg16": 5})
+
+
+def test_a_change_of_what_all_share_replaces_one_variant_after_the_other(stack: Stack, photo: bytes) -> None:
+    def history() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = requests.get(f"{stack.url}/experiment/split", timeout=10).json()["history"]
+        return found
+
+    before = history()[-1]["epoch"]
+    with Load(stack.url, photo).going() as load:
+        stack.run("up", "--detach", "--force-recreate", "app_custom", "app_vgg16")
+        stack.wait_ready()
+        load.answered(20)
+
+    assert set(load.outcomes) == {"200"}
+    # Who was away got its share back by itself, and the guardrail saw no fault.
+    eventually(lambda: Counter(stack.variants(photo, 10)) == {"custom": 5, "vgg16": 5}, within_s=180)
+    assert {entry["action"] for entry in history() if entry["epoch"] > before} <= {"outage", "back"}
 
 
 def test_nginx_waits_for_nobody(stack: Stack, photo: bytes) -> None:

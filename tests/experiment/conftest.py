@@ -24,6 +24,7 @@ from experiment.report.facts import make_report
 from experiment.service import Service
 from experiment.settings import Settings
 from experiment.web.app import create_app
+from tests.classes import LEMON
 from tests.conftest import require
 from tests.postgres import POSTGRES, Postgres
 from tests.system import eventually, free_port
@@ -43,7 +44,7 @@ def line(request_id: str, variant: str = "custom", by: str = "round_robin", **fi
         "variant": variant,
         "by": by,
         "status": 200,
-        "predicted_class": "lemon",
+        "predicted_class": LEMON,
         "probability": 0.9,
         "image_sha256": hashlib.sha256(request_id.encode()).hexdigest(),
         "upstream_time_s": 0.02,

@@ -19,6 +19,7 @@ from experiment.record.retention import forget
 from experiment.service import Service, StartError
 from experiment.settings import Settings
 from local.parts import ROOT
+from tests.classes import LEMON
 from tests.experiment.conftest import PLAN_TEXT, At, Ledger, begin, line, report_of, take_in
 from tests.system import eventually
 
@@ -225,7 +226,7 @@ def test_settings_that_are_left_empty_are_the_defaults(monkeypatch: pytest.Monke
 def test_labels_go_on_while_the_ledger_is_read(serve: Callable[..., Any], database_url: str) -> None:
     with serve(database_url=database_url) as running:
         running.ledger.write(*(line(str(number), ("custom", "vgg16")[number % 2]) for number in range(5000)))
-        eventually(lambda: running.give("10", "lemon") == 201)
+        eventually(lambda: running.give("10", LEMON) == 201)
         eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 5000)
 
 

@@ -30,7 +30,7 @@ def report(system: System) -> dict[str, Any]:
 
 def test_a_pair_shows_either_and_a_photo_counts_once(system: System, samples: Path) -> None:
     assert system.abtest("split", "--pair").returncode == 0
-    photos = sum(1 for _ in samples.glob("*/*.jpg"))
+    photos = sum(1 for _ in samples.rglob("*.jpg"))
     for _ in range(2):
         replayed = system.abtest("replay", str(samples), "--label-from-folder", "--concurrency", "1")
         assert replayed.returncode == 0, replayed.stdout + replayed.stderr

@@ -4,16 +4,17 @@ import json
 from collections.abc import Callable
 
 from tests.abtest.test_replay import run
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both
 from tests.system import eventually
 
 
 def test_the_report_in_the_terminal(at_work: At, serve_http: Callable[[At], str]) -> None:
     url = serve_http(at_work)
-    at_work.ledger.write("not ours\n", *(both(str(number), "apple", "lemon") for number in range(5)))
+    at_work.ledger.write("not ours\n", *(both(str(number), APPLE, LEMON) for number in range(5)))
     eventually(lambda: at_work.report()["pairs"]["disagree"] == 5)
     for number in range(5):
-        at_work.give(str(number), "lemon")
+        at_work.give(str(number), LEMON)
     at_work.force("weighted", {"custom": 100}, "guardrail", "vgg16 failed")
     eventually(lambda: at_work.report()["guardrail"]["latched"])
     result = run("report", url=url)

@@ -138,7 +138,7 @@ def test_a_service_that_ends_waits_for_no_gateway(running: System) -> None:
     eventually(lambda: running.split()["gateways"])
     process = running.processes["experiment"]
     process.terminate()
-    # honcho kills after 5 s.
+    # make run kills after 5 s.
     assert process.wait(5) == -signal.SIGTERM
     running.start("experiment")
     eventually(lambda: running.split()["gateways"])

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from storm.__main__ import prepare
+from tests.classes import LEMON
 from tests.load import Load
 from tests.system import System, eventually
 
@@ -37,13 +38,13 @@ class Slow(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(self.takes_s)
-        self._answer({"likely_class": "lemon"})
+        self._answer({"likely_class": LEMON})
 
     def _answer(self, facts: dict[str, object]) -> None:
         body = json.dumps(facts).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Predicted-Class", "lemon")
+        self.send_header("X-Predicted-Class", LEMON)
         self.end_headers()
         self.wfile.write(body)
 
@@ -65,10 +66,10 @@ def test_a_slow_answer_of_one_that_is_busy_is_no_hang(own: System, photo: bytes)
     own.start("app_vgg16")
     own.wait_ready()
 
-    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"likely_class": "lemon"})] * 2
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(200, {"likely_class": LEMON})] * 2
     for answer in answers:
         (line,) = own.ledger_of(answer.headers["X-Request-ID"])
-        assert (line["status"], line["predicted_class"]) == (200, "lemon")
+        assert (line["status"], line["predicted_class"]) == (200, LEMON)
 
 
 def test_nobody_waits_for_one_that_hangs_and_everybody_is_told(own: System, photo: bytes) -> None:

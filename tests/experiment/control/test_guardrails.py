@@ -1,6 +1,7 @@
 """A candidate that goes wrong loses its traffic."""
 
 import time
+from itertools import count as numbers
 from typing import Any
 
 import pytest
@@ -19,8 +20,12 @@ NAMES = ["custom", "vgg16"]
 HALVES = make_split("round_robin", {}, NAMES)
 
 
+_moments = (time.time() + 0.1 * number for number in numbers())
+
+
 def lines(variant: str, count: int, outcome: Any = "ok", seconds: float = 0.05, kind: Any = "drawn") -> list[Line]:
-    return [Line(time.time(), str(number), 1, variant, kind, outcome, None, seconds) for number in range(count)]
+    """One after the other has ended."""
+    return [Line(next(_moments), str(number), 1, variant, kind, outcome, None, seconds) for number in range(count)]
 
 
 HEALTHY = lines("custom", 100)
@@ -53,6 +58,19 @@ AWAY = lines("vgg16", 30, "away")
 )
 def test_what_counts_against_the_candidate(candidate: list[Line], states: tuple[str, str]) -> None:
     assert tuple(found.state for found in check(HEALTHY + candidate, PLAN)) == states
+
+
+def test_what_a_variant_finishes_while_it_is_being_replaced_is_no_sign_that_it_is_back() -> None:
+    before = lines("vgg16", 50)
+    # It takes no more, and answers the twenty that it had begun, each a little later than the one before.
+    leaving = [
+        each
+        for number in range(20)
+        for each in (*lines("vgg16", 1, "away", 0), *lines("vgg16", 1, seconds=1 + 0.2 * number))
+    ]
+    found = check([*HEALTHY, *before, *leaving, *lines("vgg16", 50)], PLAN)[0]
+
+    assert (found.bad, found.state) == (1, "ok")
 
 
 def test_what_both_suffer_from_is_no_fault_of_the_candidate() -> None:
@@ -108,8 +126,8 @@ def test_a_breach_sends_all_traffic_to_the_control_once(changes: Changes) -> Non
     guard = guard_over(changes, *HEALTHY, *now_and_then("vgg16", outcome="failed"))
     for _ in range(3):
         guard.watch(PLAN)
-    assert [(entry.action, dict(entry.split.shares)) for entry in changes.splits.history()[1:]] == [
-        ("guardrail", {"custom": 100.0, "vgg16": 0.0})
+    assert [(entry.action, entry.split.shares["custom"]) for entry in changes.splits.history()[1:]] == [
+        ("guardrail", 100)
     ]
     assert "vgg16 failed 40 of its last 120 requests" in guard.tripped
     assert guard.tripped == changes.splits.in_force().reason

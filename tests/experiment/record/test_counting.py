@@ -12,6 +12,7 @@ from experiment.record.database import Database
 from experiment.record.experiments import Experiments
 from experiment.record.labels import Given, Label, give_label
 from experiment.record.ledger import Line
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import PLAN, Ledger, begin, both, line, report_of, take_in
 
 
@@ -20,7 +21,7 @@ def experiment(sqlite: Database) -> None:
     begin(sqlite)
 
 
-def given(database: Database, ledger: Ledger, *lines: str, label: str = "lemon", **options: Any) -> dict[str, Any]:
+def given(database: Database, ledger: Ledger, *lines: str, label: str = LEMON, **options: Any) -> dict[str, Any]:
     """The report once request ``r`` of ``lines`` has its label."""
     take_in(database, ledger, *lines)
     assert give_label(database, "r", Label(label, **{"source": "blind", **options})) is Given.TAKEN
@@ -28,16 +29,16 @@ def given(database: Database, ledger: Ledger, *lines: str, label: str = "lemon",
 
 
 def test_a_request_both_scored_is_a_pair(sqlite: Database, ledger: Ledger) -> None:
-    report = given(sqlite, ledger, both("r", "apple", "lemon"))
+    report = given(sqlite, ledger, both("r", APPLE, LEMON))
     assert report["pairs"]["only_candidate"] == 1
-    assert report["confusion"] == {"custom": {"lemon": {"apple": 1}}, "vgg16": {"lemon": {"lemon": 1}}}
+    assert report["confusion"] == {"custom": {LEMON: {APPLE: 1}}, "vgg16": {LEMON: {LEMON: 1}}}
     assert report["verdict"]["labels"] == 1
 
 
 def test_the_order_of_the_lines_does_not_matter(sqlite: Database, ledger: Ledger) -> None:
-    lines = both("r", "apple", "lemon").splitlines(keepends=True)
+    lines = both("r", APPLE, LEMON).splitlines(keepends=True)
     take_in(sqlite, ledger, lines[1])
-    assert give_label(sqlite, "r", Label("lemon", "blind")) is Given.TAKEN
+    assert give_label(sqlite, "r", Label(LEMON, "blind")) is Given.TAKEN
     assert report_of(sqlite)["accuracy"]["custom"]["total"] == 1
     assert report_of(sqlite)["pairs"]["only_candidate"] == 0
     take_in(sqlite, ledger, lines[0])
@@ -83,7 +84,7 @@ def test_a_used_id_counts_once_and_takes_no_part_any_more(sqlite: Database, ledg
 
 def test_requests_before_the_start_take_no_part(sqlite: Database, ledger: Ledger) -> None:
     take_in(sqlite, ledger, line("r", ts=1000))
-    assert give_label(sqlite, "r", Label("lemon", "blind")) is Given.TAKEN
+    assert give_label(sqlite, "r", Label(LEMON, "blind")) is Given.TAKEN
     report = report_of(sqlite)
     assert report["traffic"]["assigned"] == {}
     assert report["labels"]["given"] == 0
@@ -92,7 +93,7 @@ def test_requests_before_the_start_take_no_part(sqlite: Database, ledger: Ledger
 def test_a_request_belongs_to_the_experiment_it_came_in(sqlite: Database, ledger: Ledger) -> None:
     begin(sqlite, PLAN.model_copy(update={"name": "second"}), earlier_s=60)
     take_in(sqlite, ledger, line("new"), line("r", ts=time.time() - 600))
-    assert give_label(sqlite, "r", Label("lemon", "blind")) is Given.TAKEN
+    assert give_label(sqlite, "r", Label(LEMON, "blind")) is Given.TAKEN
     report = report_of(sqlite)
     assert report["experiment"]["name"] == "second"
     assert report["traffic"]["assigned"] == {"custom": 1}
@@ -100,10 +101,10 @@ def test_a_request_belongs_to_the_experiment_it_came_in(sqlite: Database, ledger
 
 
 def test_labels_of_disputed_photos_feed_the_pairs_only(sqlite: Database, ledger: Ledger) -> None:
-    take_in(sqlite, ledger, *(both(str(number), "lemon", "lemon") for number in range(10)))
-    take_in(sqlite, ledger, both("r", "apple", "lemon"), both("other", "lemon", "apple"))
-    assert give_label(sqlite, "0", Label("lemon", "page")) is Given.UNKNOWN  # nobody disputes that one
-    assert give_label(sqlite, "r", Label("lemon", "page")) is Given.TAKEN
+    take_in(sqlite, ledger, *(both(str(number), LEMON, LEMON) for number in range(10)))
+    take_in(sqlite, ledger, both("r", APPLE, LEMON), both("other", LEMON, APPLE))
+    assert give_label(sqlite, "0", Label(LEMON, "page")) is Given.UNKNOWN  # nobody disputes that one
+    assert give_label(sqlite, "r", Label(LEMON, "page")) is Given.TAKEN
     report = report_of(sqlite)
     assert report["pairs"] | {"only_candidate": 1, "both": 0} == report["pairs"]
     assert report["accuracy"]["vgg16"]["total"] == 0
@@ -115,14 +116,14 @@ def test_labels_of_disputed_photos_feed_the_pairs_only(sqlite: Database, ledger:
 def test_a_third_variant_is_in_nobodys_way(sqlite: Database) -> None:
     now = time.time()
     lines = [
-        Line(now, "r", 1, "third", "drawn", "ok", "apple", 0.1),
-        Line(now, "r", 1, "custom", "shadow", "ok", "lemon", 0.1),
+        Line(now, "r", 1, "third", "drawn", "ok", APPLE, 0.1),
+        Line(now, "r", 1, "custom", "shadow", "ok", LEMON, 0.1),
     ]
     with sqlite.write() as connection:
         intake.take_in(sqlite, connection, lines, Experiments.load(connection))
-    assert give_label(sqlite, "r", Label("lemon", "blind")) is Given.TAKEN
+    assert give_label(sqlite, "r", Label(LEMON, "blind")) is Given.TAKEN
     report = report_of(sqlite)
-    assert report["confusion"] == {"custom": {"lemon": {"lemon": 1}}, "third": {"lemon": {"apple": 1}}}
+    assert report["confusion"] == {"custom": {LEMON: {LEMON: 1}}, "third": {LEMON: {APPLE: 1}}}
     assert report["accuracy"]["custom"]["total"] == 0
     assert report["pairs"]["scored_by_both"] == 0
 
@@ -133,7 +134,7 @@ def test_checkpoints_are_few_and_evenly_spread(
     monkeypatch.setattr("experiment.record.labels.MOST_CHECKPOINTS", 20)
     take_in(sqlite, ledger, *(line(str(number), ("custom", "vgg16")[number % 2]) for number in range(90)))
     for number in range(90):
-        give_label(sqlite, str(number), Label("lemon", "blind"))
+        give_label(sqlite, str(number), Label(LEMON, "blind"))
     points = report_of(sqlite)["curve"]["labels"]
     assert 10 <= len(points) <= 21
     assert points == sorted(points)

@@ -14,6 +14,7 @@ from experiment.record.database import Database
 from experiment.record.follower import Follower
 from experiment.record.intake import Written
 from experiment.record.ledger import Line, ledger_files
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import Ledger, begin, both, line, report_of, take_in, total
 from tests.system import eventually
 
@@ -32,7 +33,7 @@ def test_lines_are_taken_in_as_they_come(database: Database, ledger: Ledger) -> 
     follower.catch_up()
     ledger.write(line("a"), line("b", "vgg16"))
     follower.catch_up()
-    ledger.write(both("c", "lemon", "apple"))
+    ledger.write(both("c", LEMON, APPLE))
     follower.catch_up()
     follower.catch_up()
     assert total(database, "line") == 4
@@ -158,7 +159,7 @@ def test_a_killed_process_leaves_every_line_counted_once(database_url: str, ledg
             lines = []
             for _ in range(dice.randrange(1, 60)):
                 number += 1
-                lines.append(both(str(number), "lemon", dice.choice(["lemon", "apple"])))
+                lines.append(both(str(number), LEMON, dice.choice([LEMON, APPLE])))
                 written += 2
             text = "".join(lines)
             cut = dice.randrange(len(text))

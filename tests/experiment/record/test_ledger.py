@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiment.record.ledger import BLOCK_BYTES, ledger_files, parse
+from tests.classes import LEMON
 from tests.experiment.conftest import Ledger, line
 
 
@@ -19,7 +20,7 @@ def test_a_line_says_who_was_asked_and_how_it_went() -> None:
         line("abc", "vgg16", "weighted", ts=1000.25, epoch=7, upstream_time_s=0.5, gateway="g", run="1").encode()
     )
     assert found is not None
-    assert found[:10] == (1000.25, "abc", 7, "vgg16", "drawn", "ok", "lemon", 0.5, "g", "1")
+    assert found[:10] == (1000.25, "abc", 7, "vgg16", "drawn", "ok", LEMON, 0.5, "g", "1")
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_a_status_is_the_variants_fault_the_clients_or_nobodys(status: int, outc
     found = parse(changed(status=status))
     assert found is not None
     assert found.outcome == outcome
-    assert (found.answer == "lemon") == (outcome == "ok")
+    assert (found.answer == LEMON) == (outcome == "ok")
 
 
 def test_an_unheard_of_class_is_an_answer_that_is_never_right() -> None:
@@ -41,6 +42,12 @@ def test_an_unheard_of_class_is_an_answer_that_is_never_right() -> None:
 
 def test_what_a_failed_variant_leaves_out_may_be_missing() -> None:
     assert parse(changed(predicted_class=None, probability=None, image_sha256=None, upstream_time_s=None, status=502))
+
+
+def test_a_variant_that_is_no_more_is_still_one() -> None:
+    found = parse(changed(variant="resnet"))
+    assert found
+    assert found.variant == "resnet"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_what_a_failed_variant_leaves_out_may_be_missing() -> None:
         changed(epoch=-1),
         changed(epoch=10**100),
         changed(epoch=1.5),
-        changed(variant="resnet"),
+        changed(variant="../custom"),
         changed(variant={}),
         changed(by="chance"),
         changed(by=[]),

@@ -13,6 +13,7 @@ from experiment.record.labels import Label, give_label
 from experiment.report.checks import check_split
 from experiment.report.evidence import Counts
 from experiment.report.facts import figures, make_report
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import PLAN, Ledger, begin, both, line, report_of, take_in
 from traffic.split import Split, make_split
 
@@ -24,14 +25,14 @@ def paired(database: Database, ledger: Ledger, cells: dict[tuple[bool, bool], in
     begin(database)
     kinds = [kind for kind, count in cells.items() for _ in range(count)]
     random.Random(1).shuffle(kinds)
-    answers = {True: "lemon", False: "apple"}
+    answers = {True: LEMON, False: APPLE}
     take_in(
         database,
         ledger,
         *(both(str(n), answers[c], answers[v], NAMES[n % 2]) for n, (c, v) in enumerate(kinds)),
     )
     for number in range(len(kinds)):
-        give_label(database, str(number), Label("lemon", "blind"))
+        give_label(database, str(number), Label(LEMON, "blind"))
     return report_of(database)
 
 
@@ -45,13 +46,13 @@ def test_the_better_one_wins(sqlite: Database, ledger: Ledger) -> None:
     assert verdict["next"]["command"] == "abtest promote vgg16"
     assert verdict["low"] > 0
     assert figures(report)["labels"] == 130
-    assert report["classes"]["lemon"]["worse"] is False
+    assert report["classes"][LEMON]["worse"] is False
 
 
 def test_the_worse_candidate_loses_and_the_class_is_named(sqlite: Database, ledger: Ledger) -> None:
     report = paired(sqlite, ledger, {(True, True): 80, (True, False): 40})
     assert report["verdict"]["headline"].startswith("custom is better: +33.3 points (95 %: +")
-    assert report["classes"]["lemon"]["worse"] is True
+    assert report["classes"][LEMON]["worse"] is True
 
 
 def test_no_labels_no_verdict(sqlite: Database, ledger: Ledger) -> None:
@@ -76,7 +77,7 @@ def test_equivalent_ones_are_told_apart_by_speed(sqlite: Database, ledger: Ledge
     ]
     take_in(sqlite, ledger, *lines)
     for number in range(110):
-        give_label(sqlite, str(number), Label("lemon", "blind"))
+        give_label(sqlite, str(number), Label(LEMON, "blind"))
     verdict = report_of(sqlite)["verdict"]
     assert (verdict["outcome"], verdict["variant"]) == ("equivalent", "custom")
     assert "custom is the faster" in " ".join(verdict["reasons"])
@@ -97,11 +98,11 @@ PAIR = make_split("pair", dict.fromkeys(NAMES, 50), NAMES)
 def seen(database: Database, ledger: Ledger, labelled: Callable[[int, bool], bool], by: str = "pair") -> dict[str, Any]:
     """Pairs of which people label those that ``labelled`` says, by their number and whether what they saw is right."""
     begin(database)
-    answers = [("apple", "lemon") if n % 10 == 3 else ("lemon", "lemon") for n in range(600)]
+    answers = [(APPLE, LEMON) if n % 10 == 3 else (LEMON, LEMON) for n in range(600)]
     take_in(database, ledger, *(both(str(n), *answers[n], NAMES[n // 2 % 2], by=by) for n in range(600)))
     for n in range(600):
-        if labelled(n, answers[n][n // 2 % 2] == "lemon"):
-            give_label(database, str(n), Label("lemon"))
+        if labelled(n, answers[n][n // 2 % 2] == LEMON):
+            give_label(database, str(n), Label(LEMON))
     with database.read() as connection:
         known = Experiments.load(connection)
         return make_report(connection, known.latest, known, {1: PAIR}, PAIR)
@@ -127,7 +128,7 @@ def test_seen_labels_of_single_answers_in_turn_are_left_out(sqlite: Database, le
     begin(sqlite)
     take_in(sqlite, ledger, *(line(str(number), NAMES[number % 2]) for number in range(400)))
     for number in range(200):
-        give_label(sqlite, str(number), Label("lemon"))
+        give_label(sqlite, str(number), Label(LEMON))
     verdict = report_of(sqlite)["verdict"]
     assert (verdict["labels"], verdict["outcome"]) == (0, "keep_going")
     assert "photos went to the variants in turn, not at random (abtest split --pair)" in verdict["counted"]

@@ -19,6 +19,7 @@ from experiment.statistics import (
     probability_better,
     probability_better_paired,
 )
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.experiment.statistics.draws import ALPHA, at_most
 
 
@@ -91,17 +92,17 @@ def test_probability_better_paired() -> None:
 
 def test_classes_that_got_worse_are_flagged() -> None:
     evidence = {
-        "apple": Evidence(Pairs(40, 10, 300)),
-        "grapes": Evidence(Pairs(8, 60, 300)),
-        "lemon": Evidence(Pairs(12, 24, 300)),
+        APPLE: Evidence(Pairs(40, 10, 300)),
+        GRAPES: Evidence(Pairs(8, 60, 300)),
+        LEMON: Evidence(Pairs(12, 24, 300)),
     }
     answers = {name: Arms(Tally(280, 350), Tally(300, 350)) for name in evidence}
     compared = compare_classes(evidence, answers, ALPHA)
-    assert {name: of.worse for name, of in compared.items()} == {"apple": False, "grapes": True, "lemon": False}
-    alone = difference(evidence["lemon"], ALPHA)
-    assert compared["lemon"].difference.low < alone.low
-    assert compared["apple"].control.high - compared["apple"].control.low > 0.1
-    assert compared["apple"].candidate.estimate == pytest.approx(300 / 350)
+    assert {name: of.worse for name, of in compared.items()} == {APPLE: False, GRAPES: True, LEMON: False}
+    alone = difference(evidence[LEMON], ALPHA)
+    assert compared[LEMON].difference.low < alone.low
+    assert compared[APPLE].control.high - compared[APPLE].control.low > 0.1
+    assert compared[APPLE].candidate.estimate == pytest.approx(300 / 350)
 
 
 SIMPSON = (Arms(Tally(3240, 3600), Tally(372, 400)), Arms(Tally(80, 400), Tally(2360, 3600)))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both, line
 from tests.system import eventually
 
@@ -20,17 +21,17 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_label_is_taken_once_and_the_first_stands(at_work: At) -> None:
     at_work.ledger.write(line("a"))
-    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
+    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": LEMON})
     assert answer.status_code == 201
-    assert answer.json() == {"request_id": "a", "true_label": "lemon", "counts": True, "scored_by": ["custom"]}
-    assert at_work.give("a", "apple") == 409
-    assert at_work.report()["confusion"] == {"custom": {"lemon": {"lemon": 1}}}
+    assert answer.json() == {"request_id": "a", "true_label": LEMON, "counts": True, "scored_by": ["custom"]}
+    assert at_work.give("a", APPLE) == 409
+    assert at_work.report()["confusion"] == {"custom": {LEMON: {LEMON: 1}}}
 
 
 def test_an_unknown_id_is_404_and_changes_nothing(at_work: At) -> None:
-    assert at_work.give("nobody", "lemon") == 404
+    assert at_work.give("nobody", LEMON) == 404
     at_work.ledger.write(line("nobody"))
-    eventually(lambda: at_work.give("nobody", "apple") == 201)
+    eventually(lambda: at_work.give("nobody", APPLE) == 201)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_feedback_waits_for_a_line_that_is_late(at_work: At, monkeypatch: pytest
     monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
     waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
     found: list[int] = []
-    asking = threading.Thread(target=lambda: found.append(at_work.give("late", "lemon")))
+    asking = threading.Thread(target=lambda: found.append(at_work.give("late", LEMON)))
     asking.start()
     eventually(lambda: waiting._waiting)
     at_work.ledger.write(line("late"))
@@ -80,13 +81,13 @@ def test_a_flood_of_wrong_ids_keeps_nobody_out(at_work: At, monkeypatch: pytest.
     at_work.ledger.write(line("known"))
     eventually(lambda: at_work.report()["traffic"]["assigned"])
     waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
-    flood = [threading.Thread(target=at_work.give, args=(f"wrong{number}", "lemon")) for number in range(2)]
+    flood = [threading.Thread(target=at_work.give, args=(f"wrong{number}", LEMON)) for number in range(2)]
     for thread in flood:
         thread.start()
     eventually(lambda: waiting.full)
-    refused = at_work.client.post("/feedback", json={"request_id": "wrong", "true_label": "lemon"})
+    refused = at_work.client.post("/feedback", json={"request_id": "wrong", "true_label": LEMON})
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-    assert at_work.give("known", "lemon") == 201
+    assert at_work.give("known", LEMON) == 201
     at_work.ledger.write(line("wrong0"), line("wrong1"))
     for thread in flood:
         thread.join(15)
@@ -97,7 +98,7 @@ def test_404_is_not_said_while_the_ledger_is_still_being_read(at_work: At, monke
     eventually(lambda: at_work.service.follower.caught_up > 0)
     monkeypatch.setattr(at_work.service.follower, "catch_up", lambda: None)
     at_work.service.follower.caught_up = time.monotonic() - 10
-    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"})
+    answer = at_work.client.post("/feedback", json={"request_id": "a", "true_label": LEMON})
     assert answer.status_code == 503
     assert "still being read" in answer.json()["detail"]
 
@@ -107,18 +108,18 @@ def test_a_database_that_is_away_is_said_so(at_work: At, monkeypatch: pytest.Mon
         raise OperationalError("", {}, Exception("locked"))
 
     monkeypatch.setattr("experiment.web.feedback.give_label", away)
-    assert at_work.give("a", "lemon") == 503
+    assert at_work.give("a", LEMON) == 503
 
 
 def test_the_form_of_the_result_page_is_answered_by_a_page(at_work: At) -> None:
     at_work.ledger.write(line("a"))
-    form = {"request_id": "a", "true_label": "lemon"}
+    form = {"request_id": "a", "true_label": LEMON}
     first = at_work.client.post("/feedback", data=form)
     assert first.status_code == 200
     assert "Thank you" in first.text
     assert 'href="/"' in first.text
     assert at_work.client.post("/feedback", data=form).status_code == 200
-    again = at_work.client.post("/feedback", data=form | {"true_label": "apple"})
+    again = at_work.client.post("/feedback", data=form | {"true_label": APPLE})
     assert again.status_code == 409
     assert "has another label already" in again.text
     assert at_work.client.post("/feedback", data={"request_id": "a"}).status_code == 422
@@ -126,18 +127,18 @@ def test_the_form_of_the_result_page_is_answered_by_a_page(at_work: At) -> None:
 
 def test_a_form_on_somebody_elses_site_is_refused(at_work: At) -> None:
     at_work.ledger.write(line("a"))
-    form = {"request_id": "a", "true_label": "lemon"}
+    form = {"request_id": "a", "true_label": LEMON}
     answer = at_work.client.post("/feedback", data=form, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
 
 
 def test_labels_work_on_either_database(serve: Callable[..., Any], database_url: str) -> None:
     with serve(database_url=database_url) as running:
-        running.ledger.write(both("a", "apple", "lemon"), both("b", "apple", "apple"), line("c", "vgg16"))
+        running.ledger.write(both("a", APPLE, LEMON), both("b", APPLE, APPLE), line("c", "vgg16"))
         for name in "abc":
-            assert running.give(name, "lemon") == 201
-        assert running.give("a", "lemon") == 200
-        assert running.give("a", "apple") == 409
+            assert running.give(name, LEMON) == 201
+        assert running.give("a", LEMON) == 200
+        assert running.give("a", APPLE) == 409
         report = running.report()
         pairs = report["pairs"]
         assert (pairs["only_candidate"], pairs["neither"], pairs["both"]) == (1, 1, 0)
@@ -146,18 +147,18 @@ def test_labels_work_on_either_database(serve: Callable[..., Any], database_url:
 
 
 def test_a_label_may_be_changed_or_taken_back_for_ten_minutes(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_work.ledger.write(line("a", predicted_class="apple"))
-    page = at_work.client.post("/feedback", data={"request_id": "a", "true_label": "lemon"})
+    at_work.ledger.write(line("a", predicted_class=APPLE))
+    page = at_work.client.post("/feedback", data={"request_id": "a", "true_label": LEMON})
     assert 'name="change"' in page.text
     form = {"request_id": "a", "change": "1"}
-    assert "Noted: apple" in at_work.client.post("/feedback", data=form | {"true_label": "apple"}).text
+    assert f"Noted: {APPLE}" in at_work.client.post("/feedback", data=form | {"true_label": APPLE}).text
     assert at_work.report()["labels"]["given"] == 1
     assert "Taken back" in at_work.client.post("/feedback", data=form | {"true_label": ""}).text
     assert at_work.report()["labels"]["given"] == 0
-    assert at_work.give("a", "apple") == 201
+    assert at_work.give("a", APPLE) == 201
     later = time.time() + 601
     monkeypatch.setattr("experiment.record.labels.time.time", lambda: later)
-    assert at_work.client.post("/feedback", data=form | {"true_label": "lemon"}).status_code == 409
+    assert at_work.client.post("/feedback", data=form | {"true_label": LEMON}).status_code == 409
     assert at_work.report()["accuracy"]["custom"]["right"] == 1
 
 
@@ -165,16 +166,16 @@ def test_what_was_answered_503_is_not_stored_later(at_work: At, monkeypatch: pyt
     at_work.ledger.write(line("a"))
     eventually(lambda: at_work.report()["traffic"]["assigned"])
     monkeypatch.setattr("experiment.web.feedback._ANSWER_S", -1)
-    assert at_work.give("a", "lemon") == 503
+    assert at_work.give("a", LEMON) == 503
     assert at_work.report()["labels"]["given"] == 0
     monkeypatch.undo()
-    assert at_work.give("a", "lemon") == 201
+    assert at_work.give("a", LEMON) == 201
 
 
 def test_a_photo_counts_once_and_a_person_a_stated_number_of_times(at_work: At) -> None:
     at_work.ledger.write(line("a"), line("b", image_sha256=hashlib.sha256(b"a").hexdigest()))
-    assert at_work.client.post("/feedback", json={"request_id": "a", "true_label": "lemon"}).json()["counts"]
-    again = at_work.client.post("/feedback", json={"request_id": "b", "true_label": "lemon"})
+    assert at_work.client.post("/feedback", json={"request_id": "a", "true_label": LEMON}).json()["counts"]
+    again = at_work.client.post("/feedback", json={"request_id": "b", "true_label": LEMON})
     assert (again.status_code, again.json()["counts"]) == (201, False)
     assert "a photo counts once" in again.json()["detail"]
     assert at_work.report()["labels"]["again"] == 1
@@ -182,7 +183,7 @@ def test_a_photo_counts_once_and_a_person_a_stated_number_of_times(at_work: At) 
     at_work.ledger.write(*(line(f"r{number}") for number in range(22)))
     counted = [
         at_work.client.post(
-            "/feedback", json={"request_id": f"r{number}", "true_label": "lemon"}, headers={"X-Person": "0123456789"}
+            "/feedback", json={"request_id": f"r{number}", "true_label": LEMON}, headers={"X-Person": "0123456789"}
         ).json()["counts"]
         for number in range(22)
     ]
@@ -192,6 +193,20 @@ def test_a_photo_counts_once_and_a_person_a_stated_number_of_times(at_work: At) 
 
 def test_only_who_has_the_token_says_that_a_label_is_blind(at_work: At) -> None:
     at_work.ledger.write(line("a"))
-    said = {"request_id": "a", "true_label": "lemon", "blind": True}
+    said = {"request_id": "a", "true_label": LEMON, "blind": True}
     assert at_work.client.post("/feedback", json=said).status_code == 401
     assert at_work.client.post("/feedback", json=said, headers=at_work.operator).status_code == 201
+
+
+def test_a_label_that_was_typed_is_taken_however_its_letters_are_written(
+    at_work: At, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiment.web.feedback.LABELS", (*(f"k\u00e4fer {number}" for number in range(20)), "other"))
+    at_work.ledger.write(line("a"))
+    form = {"request_id": "a", "true_label": "ka\u0308fer 3 "}
+    eventually(lambda: "Noted: k\u00e4fer 3" in at_work.client.post("/feedback", data=form).text)
+
+    refused = at_work.client.post("/feedback", data=form | {"true_label": "beetle"})
+    assert refused.status_code == 422
+    assert "There is no class &#39;beetle&#39;. There are k\u00e4fer 0, " in refused.text
+    assert "\u2026 (21 in all)" in refused.text

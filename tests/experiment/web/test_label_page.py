@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both, line
 from tests.system import eventually
 
@@ -22,7 +23,7 @@ def photos(tmp_path: Path) -> Path:
 def shown(running: At) -> str:
     """The request whose photo the page shows."""
     text = running.client.get("/experiment/label").text
-    assert "apple" in text
+    assert APPLE in text
     found = re.search(r'name="request_id" value="([^"]+)"', text)
     assert found, text
     return found[1]
@@ -33,16 +34,16 @@ def test_only_disputed_photos_that_are_kept_are_shown(serve: Callable[..., Any],
         (photos / f"{name}.jpg").write_bytes(b"jpeg of " + name.encode())
     with serve(keep_images=photos) as running:
         running.ledger.write(
-            both("kept", "apple", "lemon"),
-            both("lost", "apple", "lemon"),
-            both("agreed", "apple", "apple"),
+            both("kept", APPLE, LEMON),
+            both("lost", APPLE, LEMON),
+            both("agreed", APPLE, APPLE),
             line("lonely"),
         )
         eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 4)
         assert shown(running) == "kept"
         photo = running.client.get("/experiment/label/photo/kept")
         assert (photo.content, photo.headers["content-type"]) == (b"jpeg of kept", "image/jpeg")
-        taken = running.client.post("/experiment/label", data={"request_id": "kept", "true_label": "lemon"})
+        taken = running.client.post("/experiment/label", data={"request_id": "kept", "true_label": LEMON})
         assert "Nothing to label" in taken.text
         assert running.report()["pairs"]["only_candidate"] == 1
         assert running.report()["accuracy"]["vgg16"]["total"] == 0
@@ -51,7 +52,7 @@ def test_only_disputed_photos_that_are_kept_are_shown(serve: Callable[..., Any],
 def test_the_answers_are_not_shown(serve: Callable[..., Any], photos: Path) -> None:
     (photos / "kept.jpg").touch()
     with serve(keep_images=photos) as running:
-        running.ledger.write(both("kept", "apple", "lemon"))
+        running.ledger.write(both("kept", APPLE, LEMON))
         eventually(lambda: running.report()["pairs"]["disagree"])
         text = running.client.get("/experiment/label").text
         assert "custom" not in text
@@ -73,7 +74,7 @@ def test_only_photos_are_given_out(serve: Callable[..., Any], photos: Path) -> N
 def test_wrong_labels_and_foreign_forms_are_refused(at_work: At) -> None:
     form = {"request_id": "a", "true_label": "banana"}
     assert at_work.client.post("/experiment/label", data=form).status_code == 422
-    form["true_label"] = "lemon"
+    form["true_label"] = LEMON
     foreign = at_work.client.post("/experiment/label", data=form, headers={"Sec-Fetch-Site": "cross-site"})
     assert foreign.status_code == 403
 
@@ -88,5 +89,5 @@ def test_a_database_that_is_away_is_said_so(
     monkeypatch.setattr("experiment.web.label_page.give_label", away)
     with serve(keep_images=photos) as running:
         assert running.client.get("/experiment/label").status_code == 503
-        form = {"request_id": "a", "true_label": "lemon"}
+        form = {"request_id": "a", "true_label": LEMON}
         assert running.client.post("/experiment/label", data=form).status_code == 503

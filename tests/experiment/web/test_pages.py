@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.experiment.conftest import At, both, line
 from tests.system import eventually
 
@@ -16,9 +17,9 @@ from tests.system import eventually
 def fill(running: At, labels: int = 60) -> None:
     """Photos of which vgg16 gets more right than custom, with labels."""
     dice = random.Random(2)
-    truths = {str(number): dice.choice(["apple", "grapes", "lemon"]) for number in range(200)}
+    truths = {str(number): dice.choice([APPLE, GRAPES, LEMON]) for number in range(200)}
     for number, (name, truth) in enumerate(truths.items()):
-        custom, vgg16 = (truth if dice.random() < share else "apple" for share in (0.6, 0.95))
+        custom, vgg16 = (truth if dice.random() < share else APPLE for share in (0.6, 0.95))
         seconds = dice.lognormvariate(-3, 0.5)
         running.ledger.write(both(name, custom, vgg16, ("custom", "vgg16")[number % 2], upstream_time_s=seconds))
     eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 200)
@@ -112,7 +113,7 @@ def test_the_page_renews_itself(at_work: At, address: str, open_page: Callable[.
     page = open_page(f"{address}/experiment")
     assert page.get_by_text("No labels yet.").count()
     at_work.ledger.write(line("a"))
-    eventually(lambda: at_work.give("a", "lemon") == 201)
+    eventually(lambda: at_work.give("a", LEMON) == 201)
     page.get_by_text("1 of 1 right", exact=True).wait_for(timeout=10_000)
 
 
@@ -124,7 +125,7 @@ def disputed(serve: Callable[..., Any], tmp_path: Path, photo: bytes) -> Iterato
     for name in ("one", "two"):
         (photos / f"{name}.jpg").write_bytes(photo)
     with serve(keep_images=photos) as running:
-        running.ledger.write(both("one", "apple", "lemon"), both("two", "apple", "lemon"))
+        running.ledger.write(both("one", APPLE, LEMON), both("two", APPLE, LEMON))
         eventually(lambda: running.report()["pairs"]["disagree"] == 2)
         yield running
 
@@ -139,6 +140,6 @@ def test_photos_are_labelled_by_a_key_or_a_button(
         if javascript:
             page.keyboard.press("3")
         else:
-            page.get_by_role("button", name="lemon").click()
+            page.get_by_role("button", name=LEMON).click()
     page.get_by_text("Nothing to label").wait_for()
     assert disputed.report()["pairs"]["only_candidate"] == 2
