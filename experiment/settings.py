@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     are taken over once. ``abtest_url`` is where the system answers, ``public_url`` where people find it, and
     ``abtest_token`` the operator's first token, instead of one made at the first start. ``plan`` and ``variants`` are
     followed as people edit them. With ``access`` ``token`` the label page takes a labeller's token, and the report an
-    operator's. ``keep_images`` is the folder where the variants
+    operator's; so it is, unless it is said otherwise, where ``address``, on which nginx listens, is not for this
+    machine only. ``keep_images`` is the folder where the variants
     leave photos to be labelled; ``yes`` means ``images_dir``.
     """
 
@@ -42,8 +43,15 @@ class Settings(BaseSettings):
     keep_images: Path | None = None
     images_dir: Path = _ROOT / ".run" / "images"
     abtest_token: str = ""
-    access: Literal["open", "token"] = "open"
+    address: str = "127.0.0.1"
+    access: Literal["open", "token"] | None = None
     public_url: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:-]+)?$")] = ""
+
+    @model_validator(mode="after")
+    def _who_may_do_what(self) -> Self:
+        if self.access is None:
+            self.access = "open" if self.address.startswith("127.") or self.address == "localhost" else "token"
+        return self
 
     @model_validator(mode="after")
     def _where_images_are(self) -> Self:

@@ -13,7 +13,8 @@ set -u
 # A variant that hangs is waited for so many seconds, one that is only busy for BUSY_S more.
 : "${ANSWER_S:=3}" "${BUSY_S:=10}"
 # Who may do what, and how much of it (0: any); behind proxies, from whom it is believed who asks.
-: "${ACCESS:=open}" "${FORCED:=anyone}" "${PUBLIC_URL:=}" "${TRUSTED_PROXIES:=}"
+case ${ADDRESS:=127.0.0.1} in 127.* | localhost) : "${ACCESS:=open}" ;; *) : "${ACCESS:=token}" ;; esac
+: "${FORCED:=anyone}" "${PUBLIC_URL:=}" "${TRUSTED_PROXIES:=}"
 : "${LOGINS_PER_MINUTE:=10}" "${UPLOADS:=200}"
 [ "$ACCESS" = open ] && : "${PREDICTIONS_PER_MINUTE:=0}" "${FEEDBACK_PER_MINUTE:=0}" "${UPLOADS_PER_CLIENT:=0}"
 : "${PREDICTIONS_PER_MINUTE:=600}" "${FEEDBACK_PER_MINUTE:=120}" "${UPLOADS_PER_CLIENT:=8}"

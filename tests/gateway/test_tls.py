@@ -121,6 +121,35 @@ def test_a_renewed_certificate_is_taken_up(secure: tuple[System, int, int]) -> N
     eventually(lambda: ssl.get_server_certificate(("127.0.0.1", tls)) != before)
 
 
+def first(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Puts in place what a gateway starts with."""
+    place = Place("127.0.0.1:0", str(folder / "run"), folder, experiment_port=1)
+    lay_out(place)
+    return subprocess.run(
+        ["sh", str(ROOT / "nginx" / "gateway.sh"), "first"],
+        env={**os.environ, **place.gateway, "FIRST_WAIT_S": "0", **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "limited"),
+    [
+        ({}, False),
+        ({"ADDRESS": "0.0.0.0"}, True),
+        ({"ADDRESS": "0.0.0.0", "ACCESS": "open"}, False),
+        ({"ACCESS": "token"}, True),
+        ({"ACCESS": "token", "PREDICTIONS_PER_MINUTE": "0"}, False),
+        ({"PREDICTIONS_PER_MINUTE": "5"}, True),
+    ],
+)
+def test_where_others_reach_it_they_are_limited(tmp_path: Path, settings: dict[str, str], limited: bool) -> None:
+    assert first(tmp_path, **settings).returncode == 0
+    assert ("limit_req zone=predictions" in (tmp_path / "run" / "routes.conf").read_text()) == limited
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -135,15 +164,7 @@ def test_a_renewed_certificate_is_taken_up(secure: tuple[System, int, int]) -> N
     ],
 )
 def test_a_setting_that_cannot_be_is_said_in_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
-    place = Place("127.0.0.1:0", str(tmp_path / "run"), tmp_path, experiment_port=1)
-    lay_out(place)
-    ended = subprocess.run(
-        ["sh", str(ROOT / "nginx" / "gateway.sh"), "first"],
-        env={**os.environ, **place.gateway, **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = first(tmp_path, **settings)
     assert ended.returncode == 1
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from experiment.access.rules import RULES, Role, Rule, as_markdown, rule_for
+from experiment.settings import Settings
 from experiment.web.app import create_app
 from local.parts import ROOT
 from tests.experiment.conftest import At
@@ -102,3 +103,15 @@ def test_another_site_changes_nothing(guarded: At, rule: Rule, headers: dict[str
 def test_ones_own_pages_may(at_work: At) -> None:
     for headers in ({"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}, {"Origin": "http://testserver"}, {}):
         assert at_work.client.post("/feedback", json={}, headers=headers).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("address", "access", "then"),
+    [("", "", "open"), ("127.0.0.1", "", "open"), ("0.0.0.0", "", "token"), ("0.0.0.0", "open", "open")],
+)
+def test_what_others_reach_asks_who_it_is(
+    monkeypatch: pytest.MonkeyPatch, address: str, access: str, then: str
+) -> None:
+    monkeypatch.setenv("ADDRESS", address)
+    monkeypatch.setenv("ACCESS", access)
+    assert Settings().access == then
