@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.weights import WeightsError, check, read
+from serving.models.weights import WeightsError, check, read
 
 try:
     import requests
