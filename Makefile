@@ -19,7 +19,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy .
-	$(BIN)/hadolint app_*/Dockerfile nginx/Dockerfile experiment/Dockerfile
+	$(BIN)/hadolint app_*/Dockerfile serving/Dockerfile nginx/Dockerfile experiment/Dockerfile
 	$(BIN)/python -m tests.checks
 
 bench: $(VENV)/.test
@@ -43,6 +43,7 @@ $(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirem
 	@echo "Installing what the system needs into $(VENV), about 500 MB; this takes a minute or two."
 	$(PIP) --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(PIP) -r serving/requirements.txt -r traffic/requirements.txt -r experiment/requirements.txt
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(addprefix -r ,$(wildcard app_*/requirements.txt))
 	$(PIP) --no-deps --editable .
 	@touch $@
 
