@@ -94,7 +94,7 @@ def test_a_photo_that_is_none(folder: Folder, tmp_path: Path) -> None:
 
 def test_a_fast_engine_that_is_off_the_reference(folder: Folder, green: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.check._CLOSE", -1.0)
-    with converting_here(), pytest.raises(SystemExit, match="off the reference, more than .*ENGINE=torch"):
+    with converting_here(), pytest.raises(SystemExit, match=r"off the reference, more than .*ENGINE=torch"):
         main(["check", "app_colours", str(green)])
 
 

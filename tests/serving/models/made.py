@@ -68,11 +68,11 @@ def small_network(classes: int = 3) -> nn.Module:
     return sharp(SmallNetwork(classes).eval())
 
 
-def sharp(network: nn.Module) -> nn.Module:
+def sharp(network: nn.Module, by: float = 30) -> nn.Module:
     """``network`` with a last layer that makes the most of small differences."""
     last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
     with torch.no_grad():
-        last.weight.mul_(30)
+        last.weight.mul_(by)
         last.bias.zero_()
     return network.requires_grad_(False)
 

@@ -15,6 +15,8 @@ from serving.models.folder import Folder, choose
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import folder_in, small_network
 
+MEAN, STD = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 
 
@@ -193,9 +195,7 @@ def test_outputs_in_another_order_and_several_of_one_class(tmp_path: Path) -> No
 
     a, b, c = own.score(photo)
     with torch.inference_mode():
-        x = (
-            torch.tensor(photo).permute(2, 0, 1) / 255 - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-        ) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-        raw = small_network(4)(x[None]).softmax(1)[0].numpy()
+        scaled = torch.tensor(photo).permute(2, 0, 1) / 255
+        raw = small_network(4)(((scaled - MEAN) / STD)[None]).softmax(1)[0].numpy()
     assert [a, b, c] == pytest.approx([raw[0], raw[1], raw[2] + raw[3]], abs=0.02)
     assert found == pytest.approx([raw[1], raw[3], raw[0] + raw[2]], abs=0.02)
