@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from unittest.mock import patch
 
@@ -90,8 +91,8 @@ def test_whatever_the_answers_depend_on_makes_it_another(
                 'batch = 1\nclasses = ["lemon", "apple", "grapes"]\n[input]\nsize = 8\n'
             )
         case "library":
-            version = caching.metadata.version
-            monkeypatch.setattr(caching.metadata, "version", lambda name: "0.1" if name == "numpy" else version(name))
+            version = metadata.version
+            monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "numpy" else version(name))
     changed = listed(folder.path)
 
     assert key(changed, choose(changed), quantised=False) != before

@@ -1,5 +1,6 @@
 """Every kind of model file, served, against what its own library says of the project's photos."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,11 +201,12 @@ def test_a_classifier_of_scikit_learns(samples: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["ViT, squashed", "ResNet, shorter side and crop"])
 def test_a_hugging_face_folder(kind: str, samples: Path, tmp_path: Path) -> None:
     with_torchvision("torchvision")
-    import transformers as hf  # noqa: PLC0415
+    hf: Any = importlib.import_module("transformers")
 
     torch.manual_seed(0)
     # In another order than the system's, as it was trained.
     named: dict[str, Any] = {"id2label": dict(enumerate(["lemon", "apple", "grapes"]))}
+    network: Any
     if kind.startswith("ViT"):
         config = hf.ViTConfig(
             hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=SIDE, **named
