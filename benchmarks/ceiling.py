@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.models.engine import Engine, open_engine
-from serving.models.folder import choose
+from serving.models.files.choice import choose
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from serving.settings import Settings

@@ -25,9 +25,9 @@ from torch import nn
 from app_vgg16.app.model import FruitVGG16, build, simplify
 from benchmarks.environment import ROOT, machine
 from benchmarks.peers.classifier import prepare
-from serving.models.folder import choose
+from serving.models.files.choice import choose
+from serving.models.networks.weights import load
 from serving.models.quantise import quantise
-from serving.models.weights import load
 from serving.variant import listed
 
 Array = NDArray[np.float32]

@@ -15,7 +15,7 @@ from variants import VARIANTS
 from .app import create_app
 from .check import check
 from .models.errors import ModelError
-from .models.folder import Folder
+from .models.files.folder import Folder
 from .settings import Settings
 from .variant import listed
 

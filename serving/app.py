@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from .exchange import Exchange, PredictionRoute, unless_left
-from .models.folder import Folder, few
+from .models.files.folder import Folder, few
 from .pages import STATIC, error_response, form_page, result_page
 from .predictor import Prediction
 from .settings import Settings

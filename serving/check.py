@@ -9,7 +9,8 @@ from PIL import Image
 
 from .models.engine import Engine, open_engine, open_reference
 from .models.errors import ModelError
-from .models.folder import Folder, Kind, choose
+from .models.files.choice import Kind, choose
+from .models.files.folder import Folder
 from .models.samples import sample
 from .photos.decode import decode
 from .photos.errors import PhotoError

@@ -11,7 +11,8 @@ from variants import CLASSES, VARIANTS
 from .metrics import Metrics
 from .models.engine import open_engine
 from .models.errors import ModelError
-from .models.folder import Folder, WeightsFile, choose, open_folder
+from .models.files.choice import WeightsFile, choose
+from .models.files.folder import Folder, open_folder
 from .photos import pool
 from .photos.kept import Photos
 from .predictor import Predictor

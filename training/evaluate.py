@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from serving.models.engine import open_engine, open_reference
-from serving.models.folder import Folder, choose
-from serving.models.networks import code
-from serving.models.weights import load as load_weights
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
+from serving.models.networks.opening import code
+from serving.models.networks.weights import load as load_weights
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from serving.settings import Settings

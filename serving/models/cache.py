@@ -12,14 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .convert import convert
-from .folder import Folder, Model
+from .files.choice import Model
+from .files.folder import Folder
 from .samples import samples
 
 __all__ = ["converted", "key"]
 
 _HERE = Path(__file__).parent
 # What converts, besides this folder.
-_CODE = (*sorted(_HERE.glob("*.py")), _HERE.parent / "photos" / "pixels.py")
+_CODE = (*sorted(_HERE.rglob("*.py")), _HERE.parent / "photos" / "pixels.py")
 _LIBRARIES = ("openvino", "torch")
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..photos.view import View
-from .batches import fastest
+from .engines.batches import fastest
 from .errors import ModelError
 from .examine import examine
-from .folder import Folder, Kind, Model
-from .networks import open_network
+from .files.choice import Kind, Model
+from .files.folder import Folder
+from .files.spec import Input
+from .networks.opening import open_network
 from .quantise import calibration_photos, quantise
 from .samples import sample, samples
-from .spec import Input
 
 __all__ = ["ABOUT", "NETWORK", "convert", "streams"]
 

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..settings import Settings
-from . import on_code, on_openvino, on_torch
-from .batches import Scores, Together
-from .folder import Folder, Kind, Model
-from .scorer import Scorer
-from .spec import Input
+from .engines import on_code, on_openvino, on_torch
+from .engines.batches import Scores, Together
+from .engines.scorer import Scorer
+from .files.choice import Kind, Model
+from .files.folder import Folder
+from .files.spec import Input
 
 __all__ = ["Engine", "open_engine", "open_reference"]
 

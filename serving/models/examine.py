@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ModelError
-from .folder import Folder, Model
+from .files.choice import Model
+from .files.folder import Folder
 
 __all__ = ["examine"]
 

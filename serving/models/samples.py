@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..photos.view import View
-from .folder import Folder
+from .files.folder import Folder
 
 __all__ = ["sample", "samples"]
 

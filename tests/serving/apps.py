@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from serving.app import create_app
 from serving.models.engine import Engine
-from serving.models.folder import Folder
-from serving.models.spec import Input, Spec
+from serving.models.files.folder import Folder
+from serving.models.files.spec import Input, Spec
 from serving.predictor import Predictor
 from serving.settings import Settings
 from serving.variant import ServedVariant

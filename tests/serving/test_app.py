@@ -9,7 +9,8 @@ from unittest.mock import patch
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.models.folder import Folder, Model, choose
+from serving.models.files.choice import Model, choose
+from serving.models.files.folder import Folder
 from tests.serving.apps import GOOD, STARTER, app_of, send, serving, variant_in
 from tests.serving.photos import encoded, quarters
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from local.parts import ROOT
 from serving.__main__ import main
-from serving.models.folder import Folder
+from serving.models.files.folder import Folder
 from tests.serving.models.given import converting_here
 from tests.serving.models.made import folder_in
 

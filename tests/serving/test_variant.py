@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from serving.models.engine import Engine
-from serving.models.folder import Folder, Model
-from serving.models.weights import WeightsError
+from serving.models.files.choice import Model
+from serving.models.files.folder import Folder
+from serving.models.networks.weights import WeightsError
 from serving.settings import Settings
 from serving.variant import ServedVariant
 from tests.serving.apps import GOOD, STARTER, engine_of, lemon, variant_in

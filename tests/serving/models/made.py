@@ -11,9 +11,10 @@ from PIL import Image, ImageOps
 from torch import nn
 
 from serving.models.engine import Engine
-from serving.models.folder import Folder, choose
-from serving.models.on_openvino import open_model
-from serving.models.scorer import Scorer
+from serving.models.engines.on_openvino import open_model
+from serving.models.engines.scorer import Scorer
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from serving.variant import listed

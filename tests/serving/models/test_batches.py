@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.models.batches import Together, fastest
+from serving.models.engines.batches import Together, fastest
 from tests.system import eventually
 
 

@@ -16,7 +16,8 @@ from serving.models import cache as caching
 from serving.models.cache import converted, key
 from serving.models.convert import convert
 from serving.models.engine import open_engine, open_reference
-from serving.models.folder import Folder, choose
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
 from serving.variant import listed
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import folder_in
@@ -24,7 +25,7 @@ from tests.serving.photos import encoded, quarters
 
 CODE = """from torch import nn
 
-from .parts import scale
+from tests.serving.models.parts import scale
 
 
 class Net(nn.Module):

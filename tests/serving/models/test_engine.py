@@ -18,8 +18,9 @@ from app_custom.app.model import FruitCNN
 from app_vgg16.app.model import FruitVGG16, build, simplify
 from local.parts import ROOT
 from serving.models.engine import Engine, open_engine
-from serving.models.folder import Folder, choose
-from serving.models.weights import WeightsError, read
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
+from serving.models.networks.weights import WeightsError, read
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from tests.serving.models.given import CUSTOM, VGG16, converting_here, settings
@@ -185,7 +186,7 @@ OPEN = """
 import sys
 from pathlib import Path
 from serving.models.engine import open_engine
-from serving.models.folder import choose
+from serving.models.files.choice import choose
 from serving.settings import Settings
 from serving.variant import listed
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from serving.models.errors import ModelError
-from serving.models.folder import Kind, choose, open_folder
+from serving.models.files.choice import Kind, choose
+from serving.models.files.folder import open_folder
 from serving.variant import listed
 from tests.serving.models.made import folder_in
 

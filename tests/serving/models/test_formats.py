@@ -18,7 +18,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from serving.models.engine import open_engine, open_reference
-from serving.models.folder import Folder, Kind, choose
+from serving.models.files.choice import Kind, choose
+from serving.models.files.folder import Folder
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import (
     answers,

@@ -10,7 +10,7 @@ from PIL import Image
 from serving.models import quantise
 from serving.models.convert import NETWORK, convert
 from serving.models.engine import open_engine, open_reference
-from serving.models.folder import choose
+from serving.models.files.choice import choose
 from serving.models.quantise import calibration_photos, pays
 from tests.serving.models.given import VGG16, converting_here, settings
 from tests.serving.photos import SIDE, VIEW
@@ -93,7 +93,7 @@ def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     model = choose(VGG16)
     with converting_here():
         engine = open_engine(VGG16, model, settings(tmp_path))
-        monkeypatch.setattr("serving.models.on_openvino.quantising_pays", lambda: False)
+        monkeypatch.setattr("serving.models.engines.on_openvino.quantising_pays", lambda: False)
         plain = open_engine(VGG16, model, settings(tmp_path))
     reference = open_reference(VGG16, model, settings(tmp_path))
 
@@ -110,7 +110,7 @@ def test_a_quantised_engine_is_kept_apart_and_answers_alike(
 def test_where_bytes_do_not_pay_nothing_is_quantised(
     reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.models.on_openvino.quantising_pays", lambda: reason != "the processor")
+    monkeypatch.setattr("serving.models.engines.on_openvino.quantising_pays", lambda: reason != "the processor")
     if reason == "no photos":
         monkeypatch.setattr("serving.models.samples._PHOTOS", tmp_path / "none")
     with converting_here():

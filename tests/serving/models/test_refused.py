@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from serving.models.engine import Engine, open_engine
 from serving.models.errors import ModelError
-from serving.models.folder import Folder, choose
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import folder_in, small_network
 

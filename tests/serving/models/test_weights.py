@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from serving.models.weights import WeightsError, check, load, read
+from serving.models.networks.weights import WeightsError, check, load, read
 
 State = dict[str, Tensor]
 

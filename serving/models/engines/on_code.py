@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
+from ..examine import examine
+from ..files.choice import Model
+from ..files.folder import Folder
+from ..networks.opening import code
+from ..samples import sample
 from .batches import fastest
-from .errors import ModelError
-from .examine import examine
-from .folder import Folder, Model
-from .networks import code
-from .samples import sample
 from .scorer import Scorer
 
 __all__ = ["open_model"]

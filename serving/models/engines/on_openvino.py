@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cache import converted
-from .convert import ABOUT, NETWORK, streams
-from .folder import Folder, Model
-from .quantise import pays as quantising_pays
-from .samples import samples
+from ..cache import converted
+from ..convert import ABOUT, NETWORK, streams
+from ..files.choice import Model
+from ..files.folder import Folder
+from ..files.spec import Input
+from ..quantise import pays as quantising_pays
+from ..samples import samples
 from .scorer import Scorer
-from .spec import Input
 
 __all__ = ["open_model"]
 

@@ -1,19 +1,17 @@
-"""A variant's folder: what lies in it, and which of its files is the model."""
+"""Which of a folder's files is the model, and how it is opened."""
 
-import ast
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from . import spec
-from .errors import ModelError
-from .spec import Spec
+from ..errors import ModelError
+from .folder import Folder, few
 
-__all__ = ["Folder", "Kind", "Model", "WeightsFile", "choose", "few", "open_folder"]
+__all__ = ["Kind", "Model", "WeightsFile", "choose"]
 
 
 class Kind(StrEnum):
@@ -44,51 +42,6 @@ _SUFFIXES = {
 
 
 @dataclass(frozen=True)
-class Folder:
-    """A variant's folder, the name of the variant, and the ``classes`` of the system it answers in."""
-
-    name: str
-    path: Path
-    classes: tuple[str, ...]
-    spec: Spec
-
-    @property
-    def home(self) -> Path:
-        """Where ``artifacts`` and ``model.py`` are: the folder itself, or ``app`` in it."""
-        return self.path / "app" if (self.path / "app").is_dir() else self.path
-
-    @property
-    def artifacts(self) -> Path:
-        return self.home / "artifacts"
-
-    @property
-    def code(self) -> Path:
-        return self.home / "model.py"
-
-    @property
-    def module(self) -> str:
-        """The name that ``model.py`` is imported by, beside the folder."""
-        return ".".join((self.path.name, *self.code.relative_to(self.path).with_suffix("").parts))
-
-    def shown(self, path: Path) -> str:
-        """``path`` as its user calls it."""
-        return str(path.relative_to(self.path.parent))
-
-    def defines(self, name: str) -> bool:
-        """Whether ``model.py`` is there and defines or imports ``name``; nothing is imported to see that.
-
-        Raises ``ModelError`` where it is no Python.
-        """
-        try:
-            tree = ast.parse(self.code.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return False
-        except (SyntaxError, ValueError) as error:
-            raise ModelError(f"{self.shown(self.code)} is no Python: {error}") from None
-        return any(name in _names(node) for node in tree.body)
-
-
-@dataclass(frozen=True)
 class WeightsFile:
     """What a variant serves, and its SHA-256 in hexadecimal: of the file, or of the several that make the model."""
 
@@ -107,14 +60,6 @@ class Model:
     @property
     def file(self) -> str:
         return self.weights.path.name
-
-
-def open_folder(path: Path, name: str, classes: Sequence[str]) -> Folder:
-    """The folder at ``path``, of the variant called ``name``; raises ``ModelError`` where it says what cannot be."""
-    path = path.resolve()
-    if not path.is_dir():
-        raise ModelError(f"there is no folder {path.name}")
-    return Folder(name, path, tuple(classes), spec.read(path / "variant.toml"))
 
 
 def choose(folder: Folder) -> Model:
@@ -207,11 +152,6 @@ def _outputs(folder: Folder, named: tuple[str, ...] = ()) -> tuple[str, ...]:
     return said
 
 
-def few(names: Sequence[str]) -> str:
-    """The first of ``names``, and how many more there are."""
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
 def _is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
@@ -242,15 +182,3 @@ def _weights(path: Path, files: Iterable[Path]) -> WeightsFile:
     if len(digests) == 1:
         return WeightsFile(path, digests[0][1])
     return WeightsFile(path, hashlib.sha256(json.dumps(digests).encode()).hexdigest())
-
-
-def _names(node: ast.stmt) -> set[str]:
-    """What a statement of a module gives a name to."""
-    match node:
-        case ast.ClassDef() | ast.FunctionDef():
-            return {node.name}
-        case ast.ImportFrom() | ast.Import():
-            return {alias.asname or alias.name for alias in node.names}
-        case ast.Assign():
-            return {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return set()

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
+from ..examine import examine
+from ..files.choice import Model
+from ..files.folder import Folder
+from ..files.spec import Input
+from ..networks.opening import open_network
+from ..samples import sample
 from .batches import Scores, fastest
-from .errors import ModelError
-from .examine import examine
-from .folder import Folder, Model
-from .networks import open_network
-from .samples import sample
 from .scorer import Scorer
-from .spec import Input
 
 if TYPE_CHECKING:
     import torch

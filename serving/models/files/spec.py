@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..photos.view import Fit, Interpolation, View
-from .errors import ModelError
+from ...photos.view import Fit, Interpolation, View
+from ..errors import ModelError
 
 __all__ = ["Input", "Spec", "read"]
 

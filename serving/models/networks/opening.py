@@ -7,9 +7,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ModelError
+from ..files.choice import Kind, Model
+from ..files.folder import Folder
 from . import hugging_face, weights
-from .errors import ModelError
-from .folder import Folder, Kind, Model
 
 if TYPE_CHECKING:
     from torch import nn

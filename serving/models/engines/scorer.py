@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ..files.spec import Input
 from .batches import Scores
-from .spec import Input
 
 __all__ = ["Scorer"]
 
