@@ -21,7 +21,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy .
-	$(BIN)/hadolint app_*/Dockerfile nginx/Dockerfile experiment/Dockerfile
+	$(BIN)/hadolint app_*/Dockerfile serving/Dockerfile nginx/Dockerfile experiment/Dockerfile
 	$(BIN)/python -m tests.checks
 
 bench: $(VENV)/.test
@@ -67,6 +67,7 @@ $(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirem
 	$(LOCKED) -r serving/requirements.lock -r traffic/requirements.lock -r experiment/requirements.lock
 # A build of PyTorch for GPUs needs more.
 	$(PIP) torch
+	$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) $(addprefix -r ,$(wildcard app_*/requirements.txt))
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 

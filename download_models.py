@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.weights import WeightsError, check, read
+from serving.models.networks.weights import WeightsError, check, read
 
 try:
     import requests

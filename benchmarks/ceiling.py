@@ -8,28 +8,36 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 
-from serving.engine import Engine
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.models.engine import Engine, open_engine
+from serving.models.files.choice import choose
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from serving.settings import Settings
-from serving.variant import ServedVariant
+from serving.variant import listed
 
 __all__ = ["main", "rate"]
 
 
 def rate(engine: Engine, data: bytes, settings: Settings, seconds: float, with_decoding: bool) -> float:
     """Photos per second on ``settings.threads`` threads."""
-    pixels = to_pixels(decode(data, settings.max_pixels))
+    view = engine.input.view
+
+    def read() -> NDArray[np.uint8]:
+        return to_pixels(decode(data, settings.max_pixels, view.side), view)
+
+    pixels = read()
     end = threading.Event()
 
     def work() -> int:
         done = 0
         while not end.is_set():
-            engine(to_pixels(decode(data, settings.max_pixels)) if with_decoding else pixels)
+            engine.score(read() if with_decoding else pixels)
             done += 1
         return done
 
@@ -44,14 +52,14 @@ def rate(engine: Engine, data: bytes, settings: Settings, seconds: float, with_d
 
 def main(service: str) -> None:
     """Answers until standard input ends."""
-    served: ServedVariant = import_module(f"{service}.app.main").app.state.served
-    # What the variant itself would predict with, warm.
-    engine = served.open()._engine
+    folder, settings = listed(Path(service)), Settings()
+    # What the variant itself would predict with.
+    engine = open_engine(folder, choose(folder), settings)
     for line in sys.stdin:
         asked = json.loads(line)
         data = Path(asked["photo"]).read_bytes()
-        rate(engine, data, served.settings, 0.3, asked["decode"])
-        print(rate(engine, data, served.settings, asked["seconds"], asked["decode"]), flush=True)
+        rate(engine, data, settings, 0.3, asked["decode"])
+        print(rate(engine, data, settings, asked["seconds"], asked["decode"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,10 @@ from torch import nn
 from app_vgg16.app.model import FruitVGG16, build, simplify
 from benchmarks.environment import ROOT, machine
 from benchmarks.peers.classifier import prepare
-from serving.quantise import quantise
-from serving.weights import choose, load
+from serving.models.files.choice import choose
+from serving.models.networks.weights import load
+from serving.models.quantise import quantise
+from serving.variant import listed
 
 Array = NDArray[np.float32]
 Infer = Callable[[Array], Array]
@@ -117,7 +119,7 @@ def compiled_ahead(network: nn.Module, dtype: torch.dtype, folder: Path) -> Open
 
 def engines(calibration: list[Array], folder: Path) -> Iterator[tuple[str, Callable[[], Open]]]:
     """Names of engines and what opens each."""
-    weights = choose(ROOT / "app_vgg16/app/artifacts", "transfer_learning_model.pt")
+    weights = choose(listed(ROOT / "app_vgg16")).weights
     full = nn.Sequential(load(weights.path, build), nn.Softmax(1)).eval()
     simple = nn.Sequential(simplify(cast(FruitVGG16, load(weights.path, build))), nn.Softmax(1)).eval()
 

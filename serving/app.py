@@ -16,10 +16,11 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from .exchange import Exchange, PredictionRoute, unless_left
+from .models.files.folder import Folder, few
 from .pages import STATIC, error_response, form_page, result_page
 from .predictor import Prediction
 from .settings import Settings
-from .variant import ServedVariant, Variant
+from .variant import ServedVariant
 
 __all__ = ["create_app"]
 
@@ -71,7 +72,7 @@ async def predict(
     file: _Upload,
     include_image: Annotated[bool, Query(description="Send the photo back, as base64.")] = False,
 ) -> Response:
-    """Which fruit is on the photo."""
+    """What the photo shows."""
     data, prediction = await _predict(request, file)
     exchange: Exchange = request.state.exchange
     answer = {
@@ -144,9 +145,9 @@ async def _plain_error(request: Request, error: Exception) -> Response:
     return response
 
 
-def create_app(variant: Variant, settings: Settings | None = None) -> FastAPI:
-    """The application that serves ``variant``; it loads the model while it already answers its probes."""
-    served = ServedVariant(variant, settings or Settings())
+def create_app(folder: Folder, settings: Settings | None = None) -> FastAPI:
+    """The application that serves the variant in ``folder``; it loads the model while it already answers its probes."""
+    served = ServedVariant(folder, settings or Settings())
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -156,8 +157,8 @@ def create_app(variant: Variant, settings: Settings | None = None) -> FastAPI:
         served.close()
 
     app = FastAPIOffline(
-        title=f"Fruit classifier, variant {variant.name}",
-        description="Tells apples, grapes and lemons apart on a photo.",
+        title=f"Image classifier, variant {folder.name}",
+        description=f"Tells apart what a photo shows: {few(folder.classes)}.",
         version="1.0.0",
         redoc_url=None,  # its page asks another host for its maker's logo
         lifespan=lifespan,

@@ -1,6 +1,7 @@
 """One request for a prediction, around the endpoint that answers it: its id, its limits, its errors, its log line."""
 
 import asyncio
+import json
 import logging
 import re
 import uuid
@@ -58,7 +59,8 @@ class Exchange:
         """What every answer says, and, of a prediction, what nginx writes into the ledger."""
         headers = {"X-Variant": self.variant, "X-Request-ID": self.request_id}
         if self.prediction is not None:
-            headers["X-Predicted-Class"] = self.prediction.likely_class
+            # Any text, in the ASCII that headers are made of: as JSON has it between its quotes.
+            headers["X-Predicted-Class"] = json.dumps(self.prediction.likely_class)[1:-1]
             headers["X-Probability"] = f"{self.prediction.probability:.6f}"
             headers["X-Image-SHA256"] = self.prediction.image_sha256
         return headers
@@ -70,7 +72,8 @@ class Exchange:
             return f'{head} error="{reason}" {status}'
         p = self.prediction
         times = f"decode={1e3 * p.decode_s:.1f}ms infer={1e3 * p.infer_s:.1f}ms"
-        return f"{head} class={p.likely_class} p={p.probability:.2f} {times} {status}"
+        name = p.likely_class if " " not in p.likely_class else f'"{p.likely_class}"'
+        return f"{head} class={name} p={p.probability:.2f} {times} {status}"
 
 
 class PredictionRoute(APIRoute):

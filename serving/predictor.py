@@ -8,18 +8,18 @@ from time import perf_counter
 
 import numpy as np
 
-from .engine import Engine
+from .models.engine import Engine
+from .models.samples import sample
 from .photos.errors import HeavyPhotoError
 from .photos.job import Job
-from .photos.pixels import SIDE
 from .photos.pool import Pool, Reading
 from .settings import Settings
 
 __all__ = ["OverloadedError", "Prediction", "Predictor"]
 
 _PREVIEW_SIDE = 800
-# The shorter side of a photo that is kept: enough to tell a fruit by.
-_KEPT_SIDE = 2 * SIDE
+# The shorter side of a photo that is kept: enough for people to tell what it shows.
+_KEPT_SIDE = 300
 # With the time that a photo may take once it has begun, less than nginx waits for an answer.
 _WAIT_S, _HEAVY_WAIT_S = 5, 3
 # Bytes that are copied in less time than a thread takes to wake up.
@@ -69,7 +69,8 @@ class Predictor:
     """
 
     def __init__(self, engine: Engine, classes: tuple[str, ...], settings: Settings) -> None:
-        self._engine = engine
+        self._score = engine.score
+        self._view = engine.input.view
         self._classes = classes
         self._keeps = settings.keep_images is not None
         self._max_pixels = settings.max_pixels
@@ -77,7 +78,9 @@ class Predictor:
         self._limit = settings.threads + settings.queue_size
         self._heavy_limit = 1 + settings.queue_size // 4
         self._pool = Pool(settings.threads, settings.max_pixels)
-        self._threads = ThreadPoolExecutor(settings.threads, thread_name_prefix="predict")
+        # Besides those that read, as many as may wait to be answered together.
+        threads = settings.threads + (engine.batch if engine.batch > 1 else 0)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="predict-heavy")
         self._pending = 0
         self._heavy_pending = 0
@@ -94,9 +97,9 @@ class Predictor:
         """
         if self.full:
             raise OverloadedError
-        at_least = _PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else SIDE
+        at_least = max(_PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else 0, self._view.side)
         longest = _PREVIEW_SIDE if with_preview or self._keeps else None
-        order = _Order(data, Job(self._max_pixels, at_least, longest), perf_counter() + _WAIT_S)
+        order = _Order(data, Job(self._view, self._max_pixels, at_least, longest), perf_counter() + _WAIT_S)
         self._pending += 1
         # Where a thread is free, too, the photo need not wait until that has woken up.
         if self._pending <= self._count and len(data) < _SMALL:
@@ -118,7 +121,7 @@ class Predictor:
 
     def warm_up(self) -> None:
         """Makes the first prediction, which is slower than the rest."""
-        self._engine(np.zeros((SIDE, SIDE, 3), np.uint8))
+        self._score(sample(self._view))
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -163,7 +166,7 @@ class Predictor:
         if order.dropped:
             raise CancelledError
         decoded = perf_counter()
-        scores = self._engine(photo.pixels)
+        scores = self._score(photo.pixels)
         return Prediction(
             # Sums to 1 as printed, too: the shares are those of float64.
             probabilities=dict(zip(self._classes, (scores / scores.sum(dtype=np.float64)).tolist(), strict=True)),

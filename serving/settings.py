@@ -30,14 +30,15 @@ def _cores() -> int:
 class Settings(BaseSettings):
     """A variant's settings; raises ``pydantic.ValidationError`` on a value that is none.
 
-    Where ``feedback_url`` is set, result pages ask there what the photo showed. Where ``keep_images`` is set, photos
-    are kept in that folder (``yes``: in ``images_dir``), small, under their request ids, the newest ``keep_images_mb``
-    of them.
+    ``device``, where set, counts instead of what ``variant.toml`` says. Where ``feedback_url`` is set, result pages ask
+    there what the photo showed. Where ``keep_images`` is set, photos are kept in that folder (``yes``: in
+    ``images_dir``), small, under their request ids, the newest ``keep_images_mb`` of them.
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     engine: Literal["openvino", "torch"] = "openvino"
+    device: Literal["cpu", "cuda"] | None = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(gt=0, le=65535)] | None = None
     threads: _Positive = Field(default_factory=_cores)

@@ -3,61 +3,56 @@
 import asyncio
 import logging
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from variants import CLASSES
+from variants import CLASSES, VARIANTS
 
-from .engine import open_engine
 from .metrics import Metrics
+from .models.engine import open_engine
+from .models.errors import ModelError
+from .models.files.choice import WeightsFile, choose
+from .models.files.folder import Folder, open_folder
 from .photos import pool
 from .photos.kept import Photos
 from .predictor import Predictor
 from .settings import Settings
-from .weights import WeightsError, WeightsFile, choose
 
-__all__ = ["ServedVariant", "Variant"]
+__all__ = ["ServedVariant", "listed"]
 
 log = logging.getLogger("serving")
 
 
-@dataclass(frozen=True)
-class Variant:
-    """What a variant's folder states: its name, where its weights lie, and the module that builds its network.
+def listed(path: Path) -> Folder:
+    """The variant in the folder at ``path``, under its name in the list; of one that is not there, the folder's.
 
-    That module (``model``, a dotted name, imported only when a network has to be built) holds ``build(state)`` and,
-    where the network can be made simpler without changing its answers, ``simplify(network)``. A ``large`` network is
-    held in memory once, and in 8-bit integers where they are faster; another is held once for each thread.
+    Raises ``ModelError`` where it says what cannot be.
     """
-
-    name: str
-    artifacts: Path
-    published: str
-    model: str
-    large: bool = False
+    service = path.resolve().name
+    names = {variant.service: variant.name for variant in VARIANTS}
+    return open_folder(path, names.get(service, service.removeprefix("app_")), CLASSES)
 
 
 class ServedVariant:
     """A variant at work, ready once ``predictor`` is there. ``receiving``: bytes of uploads that are not whole yet."""
 
-    def __init__(self, variant: Variant, settings: Settings) -> None:
-        self.name = variant.name
+    def __init__(self, folder: Folder, settings: Settings) -> None:
+        self.name = folder.name
+        self.folder = folder
         self.settings = settings
-        self.metrics = Metrics(variant.name)
+        self.metrics = Metrics(folder.name)
         self.photos = Photos(settings.keep_images, settings.keep_images_mb) if settings.keep_images else None
         self.weights: WeightsFile | None = None
         self.engine = ""
         self.receiving = 0
         self.predictor: Predictor | None = None
-        self.variant = variant
 
     async def load(self) -> None:
         """Loads and warms the model; where it cannot be had, says why and ends the process."""
         start = perf_counter()
         try:
             self.predictor = await asyncio.to_thread(self.open)
-        except (WeightsError, OSError) as error:
+        except (ModelError, OSError) as error:
             log.error("%s cannot start: %s", self.name, error)  # noqa: TRY400  (the sentence says it all)
         except Exception:
             log.exception("%s cannot start", self.name)
@@ -68,13 +63,16 @@ class ServedVariant:
             signal.raise_signal(signal.SIGINT)
 
     def open(self) -> Predictor:
-        """The predictor, warm; raises ``WeightsError`` where there are no weights or they do not fit."""
-        self.weights = choose(self.variant.artifacts, self.variant.published)
+        """The predictor, warm; raises ``ModelError`` where there is no model, or it does not fit."""
+        model = choose(self.folder)
+        self.weights = model.weights
         pool.prepare()
         log.info("%s weights=%s sha256=%s", self.name, self.weights.path.name, self.weights.sha256)
-        engine, self.engine = open_engine(self.variant.model, self.weights, self.settings, self.variant.large)
-        log.info("%s engine=%r threads=%d", self.name, self.engine, self.settings.threads)
-        predictor = Predictor(engine, CLASSES, self.settings)
+        engine = open_engine(self.folder, model, self.settings)
+        self.engine = engine.description
+        together = f" batch={engine.batch}" if engine.batch > 1 else ""
+        log.info("%s engine=%r threads=%d%s", self.name, self.engine, self.settings.threads, together)
+        predictor = Predictor(engine, self.folder.classes, self.settings)
         predictor.warm_up()
         return predictor
 

@@ -5,7 +5,6 @@ By default on the validation photos, and on those as they might come from elsewh
 
 import argparse
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,12 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from serving.engine import open_engine
+from serving.models.engine import open_engine, open_reference
+from serving.models.files.choice import choose
+from serving.models.files.folder import Folder
+from serving.models.networks.opening import code
+from serving.models.networks.weights import load as load_weights
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
-from serving.variant import ServedVariant
-from serving.weights import choose
-from serving.weights import load as load_weights
+from serving.settings import Settings
+from serving.variant import listed
 from training import starter
 from training.photos import CLASSES, Photo, find, load, normalise, pixels
 from training.proxies import CONDITIONS, view
@@ -125,17 +127,15 @@ def compare(served: Tensor, reference: Tensor, labels: Sequence[int]) -> Agreeme
     return Agreement(count(answers, labels), count(expected, labels), same, float((served - reference).abs().mean()))
 
 
-def served_and_reference(variant: ServedVariant, photos: Sequence[Photo]) -> tuple[str, Tensor, Tensor]:
-    """What ``variant`` serves with the weights in place, in words, and both engines' probabilities ``(N, classes)``."""
-    weights = choose(variant.variant.artifacts, variant.variant.published)
-    engine, description = open_engine(variant.variant.model, weights, variant.settings, variant.variant.large)
-    torch_settings = variant.settings.model_copy(update={"engine": "torch"})
-    reference, _ = open_engine(variant.variant.model, weights, torch_settings)
-    answers, expected = [], []
+def served_and_reference(folder: Folder, photos: Sequence[Photo]) -> tuple[str, Tensor, Tensor]:
+    """What ``folder`` serves with the weights in place, in words, and both engines' probabilities ``(N, classes)``."""
+    model, settings = choose(folder), Settings()
+    engine, reference = open_engine(folder, model, settings), open_reference(folder, model, settings)
+    answers, expected, seen = [], [], engine.input.view
     for photo in photos:
-        answers.append(engine(to_pixels(decode(photo.path.read_bytes(), variant.settings.max_pixels))))
-        expected.append(reference(pixels(load(photo.path)).numpy()))
-    what = f"{weights.path.name}, {description}"
+        answers.append(engine.score(to_pixels(decode(photo.path.read_bytes(), settings.max_pixels, seen.side), seen)))
+        expected.append(reference.score(pixels(load(photo.path)).numpy()))
+    what = f"{model.file}, {engine.description}"
     return what, torch.from_numpy(np.stack(answers)), torch.from_numpy(np.stack(expected))
 
 
@@ -149,21 +149,20 @@ def main(arguments: list[str] | None = None) -> None:
     photos = photos if given.all else split(photos)[1]
     if not photos:
         parser.error(f"too few photos in {given.photos} to set some aside; --all takes them all")
-    for listed in VARIANTS:
-        variant: ServedVariant = import_module(f"{listed.service}.app.main").app.state.served
-        what, served, reference = served_and_reference(variant, photos)
+    for variant in VARIANTS:
+        folder = listed(Path(variant.service))
+        what, served, reference = served_and_reference(folder, photos)
         result = compare(served, reference, [photo.label for photo in photos])
-        print(f"{listed.name} ({what}): accuracy {result.served.accuracy:.4f} on {len(photos)} photos\n")
+        print(f"{variant.name} ({what}): accuracy {result.served.accuracy:.4f} on {len(photos)} photos\n")
         print(f"{result.served.table()}\n")
         print(
             f"Against PyTorch in float32 on fully decoded photos: accuracy {result.reference.accuracy:.4f} there, "
             f"the same class on {result.same:.2%}, probabilities {result.difference:.4f} apart on average.\n"
         )
         if not given.all:
-            weights = choose(variant.variant.artifacts, variant.variant.published)
-            model = load_weights(weights.path, import_module(variant.variant.model).build)
+            model = load_weights(choose(folder).weights.path, code(folder).build)
             starter.channels_last(model)
-            print(report(listed.name, scorer(model), photos, list(CONDITIONS)[1:]) + "\n", flush=True)
+            print(report(variant.name, scorer(model), photos, list(CONDITIONS)[1:]) + "\n", flush=True)
 
 
 if __name__ == "__main__":

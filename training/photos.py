@@ -8,10 +8,15 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from serving.photos.pixels import MEAN, SIDE, STD, to_pixels
+from serving.photos.pixels import to_pixels
+from serving.photos.view import View
 from variants import CLASSES
 
 __all__ = ["CLASSES", "MEAN", "SIDE", "STD", "Photo", "find", "load", "normalise", "pixels", "trim"]
+
+SIDE = 150
+MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
+STD = (0.229, 0.224, 0.225)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _WHITE = 244  # a grey level that JPEG's ringing in a white margin stays above
@@ -58,7 +63,7 @@ def trim(image: Image.Image) -> Image.Image:
 
 def pixels(image: Image.Image) -> Tensor:
     """What a model is given of ``image``, exactly as when it is served: uint8 ``(150, 150, 3)``."""
-    return torch.from_numpy(np.array(to_pixels(image)))
+    return torch.from_numpy(np.array(to_pixels(image, View(SIDE, SIDE))))
 
 
 def normalise(batch: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from serving.weights import load
+from serving.models.networks.weights import load
 from training.photos import CLASSES, MEAN, SIDE, STD
 
 __all__ = ["channels_last", "path", "read", "write"]

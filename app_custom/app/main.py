@@ -1,15 +1,8 @@
-"""The variant in production."""
+"""The variant in production, for servers that want an ASGI application: ``uvicorn app_custom.app.main:app``."""
 
 from pathlib import Path
 
 from serving.app import create_app
-from serving.variant import Variant
+from serving.variant import listed
 
-app = create_app(
-    Variant(
-        name="custom",
-        artifacts=Path(__file__).with_name("artifacts"),
-        published="fruit_classifier_state_dict.pt",
-        model="app_custom.app.model",
-    )
-)
+app = create_app(listed(Path(__file__).parents[1]))

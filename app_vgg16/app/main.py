@@ -1,16 +1,8 @@
-"""The candidate."""
+"""The candidate, for servers that want an ASGI application: ``uvicorn app_vgg16.app.main:app``."""
 
 from pathlib import Path
 
 from serving.app import create_app
-from serving.variant import Variant
+from serving.variant import listed
 
-app = create_app(
-    Variant(
-        name="vgg16",
-        artifacts=Path(__file__).with_name("artifacts"),
-        published="transfer_learning_model.pt",
-        model="app_vgg16.app.model",
-        large=True,
-    )
-)
+app = create_app(listed(Path(__file__).parents[1]))

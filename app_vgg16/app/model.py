@@ -1,12 +1,13 @@
 """The candidate: VGG-16 by transfer learning, 135.3 M parameters as published, 17 M as the starter keeps them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 __all__ = ["FruitVGG16", "build", "simplify"]
 
+_CLASSES = ("apple", "grapes", "lemon")
 _CHANNELS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512, "pool")
 _MAP = 4  # side of the last feature map for a 150×150 photo
 _MAP_INPUTS = 512 * _MAP * _MAP
@@ -56,14 +57,14 @@ def _linear(inputs: int, outputs: int, rank: int | None) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, rank, bias=False), nn.Linear(rank, outputs))
 
 
-def build(state: Mapping[str, Tensor]) -> FruitVGG16:
+def build(state: Mapping[str, Tensor], classes: Sequence[str] = _CLASSES) -> FruitVGG16:
     """An unloaded module of the layout of ``state``: the published one, or a starter's with factorised layers."""
     factorised = "classifier.0.0.weight" in state
     pooled = _first_weight(state) not in state or state[_first_weight(state)].shape[-1] != _MAP_INPUTS
     if not factorised:
-        return FruitVGG16(pooled=pooled)
+        return FruitVGG16(len(classes), pooled=pooled)
     ranks = tuple(len(state[f"classifier.{layer}.0.weight"]) for layer in (0, 3))
-    return FruitVGG16(ranks=(ranks[0], ranks[1]), pooled=pooled)
+    return FruitVGG16(len(classes), (ranks[0], ranks[1]), pooled)
 
 
 def simplify(network: FruitVGG16) -> FruitVGG16:
@@ -79,7 +80,7 @@ def simplify(network: FruitVGG16) -> FruitVGG16:
     stretch = network.avgpool(unit_maps).flatten(1)  # (16, 49)
     state[key] = (state[key].unflatten(1, (-1, _POOLED * _POOLED)) @ stretch.T).flatten(1)
     with torch.device("meta"):
-        simplified = build(state)
+        simplified = build(state, [""] * len(state["classifier.6.3.bias"]))
     simplified.load_state_dict(state, assign=True)
     return simplified.eval().requires_grad_(False)
 

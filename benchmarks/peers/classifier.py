@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from serving.weights import load
+from serving.models.networks.weights import load
 
 # Where torchvision was built for GPUs and torch was not, torchvision's import misses these, which nothing here calls.
 _schemas = torch.library.Library("torchvision", "FRAGMENT")

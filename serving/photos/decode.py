@@ -11,7 +11,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from . import headers
 from .errors import HeavyPhotoError, PhotoError
 from .job import LIGHT
-from .pixels import SIDE
 
 __all__ = ["decode", "jpeg"]
 
@@ -36,7 +35,7 @@ pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # decode() has a limit of its own, and refuses rather than warns
 
 
-def decode(data: bytes, max_pixels: int, at_least: int = SIDE, light_only: bool = False) -> Image.Image:
+def decode(data: bytes, max_pixels: int, at_least: int, light_only: bool = False) -> Image.Image:
     """The photo in ``data``, upright, mode RGB, its sides no shorter than ``at_least`` where the original allows it.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 scale where that suffices. Of an animation the first frame counts; what is

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .view import View
+
 __all__ = ["LIGHT", "Job", "Limits"]
 
 LIGHT = 5_000_000
@@ -10,8 +12,12 @@ LIGHT = 5_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """What is wanted of a photo: its sides no shorter than ``at_least``; a JPEG, where ``preview`` says how long."""
+    """What is wanted of a photo: what a model sees of it, made of one with sides no shorter than ``at_least``.
 
+    Where ``preview`` says how long, a JPEG, too.
+    """
+
+    view: View
     max_pixels: int
     at_least: int
     preview: int | None = None

@@ -4,21 +4,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["MEAN", "SIDE", "STD", "to_pixels"]
+from .view import View
 
-SIDE = 150
-MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
+__all__ = ["to_pixels"]
 
 
-def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """``(150, 150, 3)``: the shorter side scaled to 150 (bilinear, antialiased), the centre cropped."""
-    width, height = image.size
-    short = min(width, height)
-    # Rounded as torchvision's Resize and CenterCrop do, which the models were trained with.
-    scaled = (SIDE * width // short, SIDE * height // short)
-    left, top = (round((side - SIDE) / 2) for side in scaled)
-    # Only what stays is computed: the whole of a photo of one pixel by a million would not fit into memory.
+def to_pixels(image: Image.Image, view: View) -> NDArray[np.uint8]:
+    """``(height, width, 3)``, scaled with antialiasing."""
+    method = Image.Resampling[view.interpolation.upper()]
+    size = (view.width, view.height)
+    match view.fit:
+        case "crop":
+            return np.asarray(image.resize(size, method, _box(image.size, view)))
+        case "squash":
+            return np.asarray(image.resize(size, method))
+        case "pad":
+            ratio = min(view.width / image.width, view.height / image.height)
+            inner = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+            picture = Image.new("RGB", size, view.fill)
+            picture.paste(image.resize(inner, method), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+            return np.asarray(picture)
+
+
+def _box(photo: tuple[int, int], view: View) -> tuple[float, float, float, float]:
+    """What of a photo of this width and height is in the picture.
+
+    Only that is computed: the whole of a photo of one pixel by a million would not fit into memory.
+    """
+    width, height = photo
+    if view.resize or view.width == view.height:
+        # Rounded as torchvision's Resize and CenterCrop do, which most models were trained with.
+        side, short = view.resize or view.width, min(photo)
+        scaled = (side * width // short, side * height // short)
+    else:
+        ratio = max(view.width / width, view.height / height)
+        scaled = (max(view.width, round(width * ratio)), max(view.height, round(height * ratio)))
+    left, top = (round((side - kept) / 2) for side, kept in zip(scaled, (view.width, view.height), strict=True))
     x, y = width / scaled[0], height / scaled[1]
-    box = (left * x, top * y, (left + SIDE) * x, (top + SIDE) * y)
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box))
+    return (left * x, top * y, (left + view.width) * x, (top + view.height) * y)

@@ -109,7 +109,7 @@ def _work(channel: socket.socket, file: int, limits: Limits) -> None:
 def _answer(data: bytes, job: Job, file: int, heavy: bool) -> dict[str, Any]:
     try:
         photo = decode(data, job.max_pixels, job.at_least, light_only=not heavy)
-        pixels = to_pixels(photo)
+        pixels = to_pixels(photo, job.view)
         preview = jpeg(photo, job.preview) if job.preview else b""
     except HeavyPhotoError:
         return {"refused": "HeavyPhotoError", "sentence": ""}

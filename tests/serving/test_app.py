@@ -9,7 +9,8 @@ from unittest.mock import patch
 import pytest
 from fastapi.testclient import TestClient
 
-from serving.weights import WeightsFile, choose
+from serving.models.files.choice import Model, choose
+from serving.models.files.folder import Folder
 from tests.serving.apps import GOOD, STARTER, app_of, send, serving, variant_in
 from tests.serving.photos import encoded, quarters
 
@@ -210,9 +211,9 @@ def test_no_other_file_is_served(path: str, client: TestClient) -> None:
 def test_a_page_says_that_the_model_is_still_loading(tmp_path: Path) -> None:
     go = threading.Event()
 
-    def slowly(artifacts: Path, published: str) -> WeightsFile:
+    def slowly(folder: Folder) -> Model:
         assert go.wait(30)
-        return choose(artifacts, published)
+        return choose(folder)
 
     with patch("serving.variant.choose", slowly), app_of(variant_in(tmp_path)) as client:
         try:

@@ -11,22 +11,19 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.engine import Engine
 from serving.photos.decode import decode
 from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
 from serving.predictor import OverloadedError, Prediction, Predictor, _Order
 from serving.settings import Settings
-from tests.serving.apps import GOOD, lemon
-from tests.serving.photos import encoded, scenery
+from tests.serving.apps import CLASSES, GOOD, Score, engine_of, lemon
+from tests.serving.photos import SIDE, VIEW, encoded, scenery
 from tests.serving.photos.hostile import rle_bitmap
 from tests.system import eventually
 
-CLASSES = ("apple", "grapes", "lemon")
 
-
-def predict(data: bytes, engine: Engine = lemon, with_preview: bool = False, **settings: Any) -> Prediction:
-    predictor = Predictor(engine, CLASSES, Settings(**{"threads": 1, **settings}))
+def predict(data: bytes, engine: Score = lemon, with_preview: bool = False, **settings: Any) -> Prediction:
+    predictor = Predictor(engine_of(engine), CLASSES, Settings(**{"threads": 1, **settings}))
     try:
         return asyncio.run(predictor.predict(data, with_preview))
     finally:
@@ -61,7 +58,7 @@ def test_the_engine_sees_the_photos_pixels() -> None:
 
     predict(GOOD, engine)
 
-    assert np.array_equal(seen[0], to_pixels(decode(GOOD, 10**6)))
+    assert np.array_equal(seen[0], to_pixels(decode(GOOD, 10**6, SIDE), VIEW))
 
 
 def test_a_preview_fits_a_page() -> None:
@@ -114,7 +111,7 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
         assert not predictor.full
         assert (await predictor.predict(GOOD)).likely_class == "lemon"
 
-    predictor = Predictor(engine, CLASSES, Settings(threads=2, queue_size=3))
+    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -122,7 +119,7 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
         predictor.close()
 
 
-def held(go: threading.Event, seen: list[NDArray[np.uint8]]) -> Engine:
+def held(go: threading.Event, seen: list[NDArray[np.uint8]]) -> Score:
     """An engine that answers when it may, and remembers what it was asked."""
 
     def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -147,7 +144,7 @@ def test_nobody_waits_longer_than_the_queue_is_long(monkeypatch: pytest.MonkeyPa
         assert (await first).likely_class == "lemon"
         assert (await predictor.predict(GOOD)).likely_class == "lemon"
 
-    predictor = Predictor(held(go, seen), CLASSES, Settings(threads=1))
+    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -169,7 +166,7 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
         assert (await first).likely_class == "lemon"
         assert not predictor._pending
 
-    predictor = Predictor(held(go, seen), CLASSES, Settings(threads=1))
+    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -226,7 +223,7 @@ def test_photos_that_take_long_wait_for_each_other_only() -> None:
         assert (await first).likely_class == "lemon"
         assert (await predictor.predict(heavy)).likely_class == "lemon"
 
-    predictor = Predictor(engine, CLASSES, Settings(threads=1, queue_size=3))
+    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=1, queue_size=3))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -241,7 +238,7 @@ def test_broken_photos_take_up_no_room() -> None:
                 await predictor.predict(b"no photo")
         assert (await predictor.predict(GOOD)).likely_class == "lemon"
 
-    predictor = Predictor(lemon, CLASSES, Settings(threads=1, queue_size=0))
+    predictor = Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -255,7 +252,7 @@ def test_warming_up_asks_the_engine_once() -> None:
         seen.append(pixels)
         return lemon(pixels)
 
-    predictor = Predictor(engine, CLASSES, Settings(threads=1))
+    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=1))
     predictor.warm_up()
     predictor.close()
 

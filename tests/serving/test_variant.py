@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from serving.engine import Engine
+from serving.models.engine import Engine
+from serving.models.files.choice import Model
+from serving.models.files.folder import Folder
+from serving.models.networks.weights import WeightsError
 from serving.settings import Settings
 from serving.variant import ServedVariant
-from serving.weights import WeightsError, WeightsFile
-from tests.serving.apps import GOOD, STARTER, lemon, variant_in
+from tests.serving.apps import GOOD, STARTER, engine_of, lemon, variant_in
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def test_loads_and_says_what_it_serves(tmp_path: Path, caplog: pytest.LogCapture
     served = ServedVariant(variant_in(tmp_path), Settings(threads=2))
     assert served.predictor is None
 
-    with patch("serving.variant.open_engine", return_value=(lemon, "fake 1.0")):
+    with patch("serving.variant.open_engine", return_value=engine_of(lemon)):
         asyncio.run(served.load())
 
     digest = hashlib.sha256(STARTER).hexdigest()
@@ -53,7 +55,7 @@ def test_is_not_ready_before_it_is_warm(tmp_path: Path) -> None:
         ready.append(served.predictor is not None)
         return lemon(pixels)
 
-    with patch("serving.variant.open_engine", return_value=(engine, "fake 1.0")):
+    with patch("serving.variant.open_engine", return_value=engine_of(engine)):
         asyncio.run(served.load())
 
     assert ready == [False]
@@ -61,19 +63,19 @@ def test_is_not_ready_before_it_is_warm(tmp_path: Path) -> None:
 
 
 def test_takes_the_published_file_where_there_is_one(tmp_path: Path) -> None:
-    opened: list[WeightsFile] = []
+    opened: list[Model] = []
 
-    def open_engine(model: str, weights: WeightsFile, settings: Settings, large: bool) -> tuple[Engine, str]:
-        opened.append(weights)
-        return lemon, "fake 1.0"
+    def open_engine(folder: Folder, model: Model, settings: Settings) -> Engine:
+        opened.append(model)
+        return engine_of(lemon)
 
-    (tmp_path / "published.pt").write_bytes(b"published")
     served = ServedVariant(variant_in(tmp_path), Settings(threads=1))
+    (tmp_path / "artifacts" / "published.pt").write_bytes(b"published")
     with patch("serving.variant.open_engine", open_engine):
         asyncio.run(served.load())
 
-    assert [weights.path.name for weights in opened] == ["published.pt"]
-    assert served.weights == opened[0]
+    assert [model.file for model in opened] == ["published.pt"]
+    assert served.weights == opened[0].weights
     served.close()
 
 

@@ -1,10 +1,10 @@
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from serving.variant import listed
 from tests.training.conftest import Orchard
 from training import evaluate
 from training.evaluate import Score, compare, score, scorer, served_and_reference
@@ -66,8 +66,7 @@ def test_what_is_served_is_compared_with_the_reference() -> None:
 @pytest.mark.parametrize("name", ["custom", "vgg16"])
 def test_the_answers_served_are_the_references(fruits: Path, name: str) -> None:
     photos = split(find(fruits))[1][::8]
-    variant = import_module(f"app_{name}.app.main").app.state.served
-    _, served, reference = served_and_reference(variant, photos)
+    _, served, reference = served_and_reference(listed(Path(f"app_{name}")), photos)
     result = compare(served, reference, [photo.label for photo in photos])
     assert len(photos) > 50
     assert result.same >= 0.98

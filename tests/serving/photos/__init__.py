@@ -10,9 +10,15 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-__all__ = ["CORNERS", "corners", "encoded", "noise", "png", "quarters", "scenery"]
+from serving.photos.view import View
+
+__all__ = ["CORNERS", "SIDE", "VIEW", "corners", "encoded", "noise", "png", "quarters", "scenery"]
 
 pillow_heif.register_heif_opener()
+
+SIDE = 150
+VIEW = View(SIDE, SIDE)
+"""What the models in these tests see."""
 
 CORNERS = ("red", "green", "blue", "white")
 """What ``quarters`` shows: top left, top right, bottom left, bottom right."""

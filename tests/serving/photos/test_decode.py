@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from serving.photos import decode as decoding
+from serving.photos import pixels as scaling
 from serving.photos.decode import jpeg
 from serving.photos.errors import HeavyPhotoError, PhotoError, TooManyPixelsError
-from serving.photos.pixels import SIDE, to_pixels
-from tests.serving.photos import CORNERS, corners, encoded, noise, png, quarters, scenery
+from tests.serving.photos import CORNERS, SIDE, VIEW, corners, encoded, noise, png, quarters, scenery
 from tests.serving.photos.hostile import premultiplied
 
 MANY = 50_000_000
 # What is asked here has nothing to do with scaling, unless it says so.
 decode = partial(decoding.decode, at_least=2 * SIDE)
+to_pixels = partial(scaling.to_pixels, view=VIEW)
 
 # How a picture is stored whose EXIF data say 1 to 8: what undoes the turn that the number asks for.
 STORED: dict[int, Callable[[Image.Image], Image.Image]] = {
@@ -253,7 +254,7 @@ def test_scaling_while_decoding_changes_next_to_nothing(size: tuple[int, int], p
     data = encoded(scenery(*size), "JPEG", quality=92, progressive=progressive)
     whole = Image.open(BytesIO(data))
 
-    photo = decoding.decode(data, MANY)
+    photo = decoding.decode(data, MANY, SIDE)
 
     assert min(photo.size) >= SIDE
     assert difference(to_pixels(photo), to_pixels(whole)) < 3

@@ -17,14 +17,14 @@ from serving.photos.errors import HeavyPhotoError, PhotoError
 from serving.photos.job import Job
 from serving.photos.pixels import to_pixels
 from serving.photos.pool import Pool
-from tests.serving.photos import encoded, quarters, scenery
+from tests.serving.photos import SIDE, VIEW, encoded, quarters, scenery
 from tests.serving.photos.hostile import large, rle_bitmap
 from tests.system import eventually
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what a process is at is read from /proc")
 
 GOOD = encoded(scenery(480, 360), "JPEG")
-JOB = Job(max_pixels=50_000_000, at_least=150)
+JOB = Job(VIEW, max_pixels=50_000_000, at_least=SIDE)
 TOO_SLOW = "The photo takes too long to read: send it smaller, or as a JPEG."
 BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
 
@@ -48,16 +48,16 @@ def gone(pid: int) -> bool:
 
 
 def good(opened: Pool) -> bool:
-    return np.array_equal(opened.read(GOOD, JOB).pixels, to_pixels(decode(GOOD, 50_000_000)))
+    return np.array_equal(opened.read(GOOD, JOB).pixels, to_pixels(decode(GOOD, 50_000_000, SIDE), VIEW))
 
 
 def test_pixels_and_preview_are_those_of_decoding_here() -> None:
     with pool() as opened:
-        photo = opened.read(GOOD, Job(50_000_000, 150, preview=100))
+        photo = opened.read(GOOD, Job(VIEW, 50_000_000, SIDE, preview=100))
 
-        assert np.array_equal(photo.pixels, to_pixels(decode(GOOD, 50_000_000)))
+        assert np.array_equal(photo.pixels, to_pixels(decode(GOOD, 50_000_000, SIDE), VIEW))
         assert photo.pixels.dtype == np.uint8
-        assert decode(photo.preview, 50_000_000).size == (100, 75)
+        assert decode(photo.preview, 50_000_000, SIDE).size == (100, 75)
         assert opened.read(GOOD, JOB).preview == b""
 
 

@@ -7,12 +7,13 @@ import pytest
 from openvino import opset13 as ops
 from PIL import Image
 
-from serving import quantise
-from serving.engine import convert, open_engine
-from serving.photos.pixels import SIDE
-from serving.quantise import calibration_photos, pays
-from serving.settings import Settings
-from tests.serving.test_engine import VGG16, converting_here, settings, weights_of
+from serving.models import quantise
+from serving.models.convert import NETWORK, convert
+from serving.models.engine import open_engine, open_reference
+from serving.models.files.choice import choose
+from serving.models.quantise import calibration_photos, pays
+from tests.serving.models.given import VGG16, converting_here, settings
+from tests.serving.photos import SIDE, VIEW
 
 # Where bytes do not pay, sums of their products overflow, and nothing is served in them.
 only_where_bytes_pay = pytest.mark.skipif(not pays(), reason="this processor does not multiply bytes")
@@ -52,19 +53,18 @@ def test_a_photo_calibrates_whole_and_its_middle_both_ways_round(tmp_path: Path)
     Image.fromarray(pixels).save(out, "JPEG", quality=95)
     (tmp_path / "lemon" / "a.jpg").write_bytes(out.getvalue())
 
-    views = list(calibration_photos(tmp_path))
+    views = list(calibration_photos([tmp_path / "lemon" / "a.jpg"], VIEW))
 
     assert [view.shape for view in views] == [(SIDE, SIDE, 3)] * 4
     assert [bool(view[75, 20, 0] > 128) for view in views] == [True, False, True, False]
 
 
 def test_only_a_quantised_network_is_marked(tmp_path: Path) -> None:
-    weights = weights_of("app_vgg16")
     kinds = {}
     with converting_here():
         for quantised in (False, True):
-            convert(VGG16, weights, tmp_path / "network.xml", quantised)
-            network = openvino.Core().read_model(tmp_path / "network.xml")
+            convert(VGG16, choose(VGG16), tmp_path, quantised, threads=2)
+            network = openvino.Core().read_model(tmp_path / NETWORK)
             kinds[quantised] = [op.get_type_name() for op in network.get_ops()]
     layers = sum(kinds[True].count(kind) for kind in ("Convolution", "MatMul"))
     assert kinds[False].count("FakeQuantize") == 0
@@ -90,18 +90,18 @@ def test_a_layer_is_rounded_to_bytes_of_its_own_reach() -> None:
 def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.engine.quantising_pays", lambda: True)
-    weights = weights_of("app_vgg16")
+    model = choose(VGG16)
     with converting_here():
-        infer, description = open_engine(VGG16, weights, settings(tmp_path), large=True)
-    reference, _ = open_engine(VGG16, weights, Settings(threads=2, engine="torch"))
+        engine = open_engine(VGG16, model, settings(tmp_path))
+        monkeypatch.setattr("serving.models.engines.on_openvino.quantising_pays", lambda: False)
+        plain = open_engine(VGG16, model, settings(tmp_path))
+    reference = open_reference(VGG16, model, settings(tmp_path))
 
-    assert description.endswith(" i8")
-    assert {path.name for path in tmp_path.iterdir()} == {
-        f"app_vgg16-{weights.sha256[:16]}-1-i8{suffix}" for suffix in (".xml", ".bin")
-    }
-    for pixels in list(calibration_photos(samples))[::3]:
-        found, wanted = infer(pixels), reference(pixels)
+    assert engine.description.endswith(" i8")
+    assert not plain.description.endswith(" i8")
+    assert len(list(tmp_path.iterdir())) == 2
+    for pixels in list(calibration_photos(sorted(samples.glob("*/*.jpg")), VIEW))[::3]:
+        found, wanted = engine.score(pixels), reference.score(pixels)
         assert found.argmax() == wanted.argmax()
         assert np.abs(found - wanted).max() < 0.1
 
@@ -110,9 +110,9 @@ def test_a_quantised_engine_is_kept_apart_and_answers_alike(
 def test_where_bytes_do_not_pay_nothing_is_quantised(
     reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.engine.quantising_pays", lambda: reason != "the processor")
+    monkeypatch.setattr("serving.models.engines.on_openvino.quantising_pays", lambda: reason != "the processor")
     if reason == "no photos":
-        monkeypatch.setattr("serving.engine._PHOTOS", tmp_path / "none")
+        monkeypatch.setattr("serving.models.samples._PHOTOS", tmp_path / "none")
     with converting_here():
-        _, description = open_engine(VGG16, weights_of("app_vgg16"), settings(tmp_path), large=True)
-    assert description.split()[-1] in ("f32", "bf16", "f16")
+        engine = open_engine(VGG16, choose(VGG16), settings(tmp_path))
+    assert engine.description.split()[-1] in ("f32", "bf16", "f16")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .photos.decode import decode
-from .photos.pixels import to_pixels
+from ..photos.decode import decode
+from ..photos.pixels import to_pixels
+from ..photos.view import View
 
 __all__ = ["calibration_photos", "pays", "quantise"]
 
@@ -34,14 +35,14 @@ def pays() -> bool:
     return bool(_INSTRUCTIONS.intersection(flags.split()))
 
 
-def calibration_photos(folder: Path) -> Iterator[NDArray[np.uint8]]:
-    """The photos below ``folder``, each whole and its middle, both ways round: ``(150, 150, 3)``."""
-    for path in sorted(folder.glob("*/*.jpg")):
-        photo = decode(path.read_bytes(), max_pixels=50_000_000)
+def calibration_photos(paths: Iterable[Path], view: View) -> Iterator[NDArray[np.uint8]]:
+    """Each photo whole and its middle, both ways round: ``(height, width, 3)``."""
+    for path in paths:
+        photo = decode(path.read_bytes(), 50_000_000, view.side)
         width, height = photo.size
         middle = photo.crop((width // 5, height // 5, width - width // 5, height - height // 5))
-        for view in (photo, middle):
-            pixels = to_pixels(view)
+        for part in (photo, middle):
+            pixels = to_pixels(part, view)
             yield pixels
             yield np.ascontiguousarray(pixels[:, ::-1])
 
@@ -53,12 +54,11 @@ def quantise(network: Any, photos: Iterable[NDArray[Any]]) -> Any:
     """
     from openvino import opset13 as ops  # noqa: PLC0415
 
-    layers = [op for op in network.get_ordered_ops() if op.get_type_name() in _LAYERS]
-    for layer, (low, high) in zip(layers, _ranges(network, photos), strict=True):
+    for layer, (low, high) in zip(_layers(network), _ranges(network, photos), strict=True):
         bounds = (np.float32(low), np.float32(high))
         rounded = ops.fake_quantize(layer.input_value(0), *bounds, *bounds, _LEVELS)
         layer.input(0).replace_source_output(rounded.output(0))
-        weights = _constant(layer.input_value(1).get_node())
+        weights = np.asarray(_constant(layer).data, np.float32)
         # One level less, so that 0 is one of them.
         reach = np.maximum(np.abs(weights).max(_inner_axes(layer, weights.ndim), keepdims=True), 1e-8)
         rounded = ops.fake_quantize(ops.constant(weights), -reach, reach, -reach, reach, _LEVELS - 1)
@@ -74,7 +74,7 @@ def _ranges(network: Any, photos: Iterable[NDArray[Any]]) -> list[tuple[float, f
 
     probe = network.clone()
     ends = []
-    for op in [op for op in probe.get_ordered_ops() if op.get_type_name() in _LAYERS]:
+    for op in _layers(probe):
         entry = op.input_value(0)
         axes = ops.constant(list(range(len(entry.get_partial_shape()))), np.int64)
         ends += [ops.reduce_min(entry, axes, False), ops.reduce_max(entry, axes, False)]
@@ -86,11 +86,17 @@ def _ranges(network: Any, photos: Iterable[NDArray[Any]]) -> list[tuple[float, f
     return list(zip(lows.tolist(), highs.tolist(), strict=True))
 
 
-def _constant(node: Any) -> NDArray[np.float32]:
-    """The weights at ``node``, which may be kept as something shorter and converted."""
-    while node.get_type_name() != "Constant":
+def _layers(network: Any) -> list[Any]:
+    """The convolutions and the products with weights; attention multiplies what it computes."""
+    return [op for op in network.get_ordered_ops() if op.get_type_name() in _LAYERS and _constant(op)]
+
+
+def _constant(layer: Any) -> Any:
+    """The weights of ``layer``, which may be kept as something shorter and converted; None where there are none."""
+    node = layer.input_value(1).get_node()
+    while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
-    return np.asarray(node.data, np.float32)
+    return node if node.get_type_name() == "Constant" else None
 
 
 def _inner_axes(layer: Any, dimensions: int) -> tuple[int, ...]:

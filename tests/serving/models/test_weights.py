@@ -1,4 +1,3 @@
-import hashlib
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from serving.weights import STARTER, WeightsError, check, choose, load, read
+from serving.models.networks.weights import WeightsError, check, load, read
 
 State = dict[str, Tensor]
 
@@ -29,24 +28,6 @@ class Evil:
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (self.at,)
-
-
-def test_the_published_file_comes_before_the_starter(tmp_path: Path) -> None:
-    (tmp_path / STARTER).write_bytes(b"starter")
-    assert choose(tmp_path, "published.pt").path == tmp_path / STARTER
-
-    (tmp_path / "published.pt").write_bytes(b"published")
-    chosen = choose(tmp_path, "published.pt")
-
-    assert chosen.path == tmp_path / "published.pt"
-    assert chosen.sha256 == hashlib.sha256(b"published").hexdigest()
-
-
-def test_no_weights_at_all(tmp_path: Path) -> None:
-    (tmp_path / "published.pt").mkdir()
-
-    with pytest.raises(WeightsError, match=r"no weights in .*: neither published\.pt .* nor starter\.safetensors$"):
-        choose(tmp_path, "published.pt")
 
 
 def save_legacy(content: object, path: Path) -> None:

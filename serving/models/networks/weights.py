@@ -1,46 +1,23 @@
-"""Which weights a variant serves, and whether they fit its model."""
+"""State dicts: read without running any code, and held against the network they are for."""
 
-import hashlib
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     Build = Callable[[Mapping[str, Tensor]], nn.Module]
 
-__all__ = ["STARTER", "WeightsError", "WeightsFile", "check", "choose", "load", "read"]
-
-STARTER = "starter.safetensors"
+__all__ = ["WeightsError", "check", "load", "read"]
 
 
-class WeightsError(Exception):
+class WeightsError(ModelError):
     """Weights that cannot be served; the message names the file and the first thing that is wrong with it."""
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """The file a variant serves, and its SHA-256 in hexadecimal."""
-
-    path: Path
-    sha256: str
-
-
-def choose(artifacts: Path, published: str) -> WeightsFile:
-    """The published file where it is present in ``artifacts``, else the starter.
-
-    Raises ``WeightsError`` where there is neither.
-    """
-    for name in (published, STARTER):
-        path = artifacts / name
-        if path.is_file():
-            with path.open("rb") as file:
-                return WeightsFile(path, hashlib.file_digest(file, "sha256").hexdigest())
-    raise WeightsError(f"no weights in {artifacts}: neither {published} (see download_models.py) nor {STARTER}")
 
 
 def read(path: Path) -> "dict[str, Tensor]":
@@ -83,17 +60,31 @@ def load(path: Path, build: "Build") -> "nn.Module":
 
     Raises ``WeightsError`` for a file that does not fit.
     """
-    import torch  # noqa: PLC0415
-
     state = read(path)
-    with torch.device("meta"):
-        module = build(state)
+    module = _built(build, state)
     try:
         check(module, state)
     except WeightsError as error:
         raise WeightsError(f"{path.name} does not fit the model: {error}") from None
     module.load_state_dict(state, assign=True)
     return module.float().eval().requires_grad_(False)
+
+
+def _built(build: "Build", state: "Mapping[str, Tensor]") -> "nn.Module":
+    """What ``build`` makes, without the random numbers that weights are about to replace.
+
+    Memory that nothing is written to is not taken. On PyTorch's device "meta" whatever a network computes for itself,
+    and does not save, would be missing.
+    """
+    from torch import Tensor  # noqa: PLC0415
+    from torch.overrides import TorchFunctionMode  # noqa: PLC0415
+
+    class Unfilled(TorchFunctionMode):
+        def __torch_function__(self, call: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            return args[0] if call in (Tensor.uniform_, Tensor.normal_) else call(*args, **(kwargs or {}))
+
+    with Unfilled():
+        return build(state)
 
 
 def _first_line(error: Exception) -> str:
