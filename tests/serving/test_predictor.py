@@ -198,7 +198,7 @@ def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> N
         await asyncio.to_thread(eventually, lambda: not Path(f"/proc/{pid}").exists(), 4)
         await asyncio.to_thread(eventually, lambda: not predictor._pending)
 
-    predictor = Watched(lemon, CLASSES, Settings(threads=1))
+    predictor = Watched(engine_of(lemon), CLASSES, Settings(threads=1))
     try:
         asyncio.run(scenario(predictor))
     finally:
