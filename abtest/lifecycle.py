@@ -11,12 +11,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from abtest.client import RefusedError, System
 from abtest.newcomers import NewcomerError, list_variant, make_folder, service_of
 from abtest.redeploy import RedeployError
 from abtest.redeploy import redeploy as have_started_anew
+from abtest.show import table
+from abtest.typed import in_full, prefix
 from variants import PATH, ListError, read_listing
 
 __all__ = ["new", "redeploy", "variants"]
@@ -48,7 +49,8 @@ def new(
         variant = list_variant(PATH, _ROOT / "docker-compose.yml", name)
     typer.echo(f"listed   {PATH.relative_to(_ROOT)}, docker-compose.yml: {variant.service}, port {variant.port}")
     if (_RUN / "url").exists():
-        typer.echo(f"make run starts it now, without traffic yet. Next: abtest variants, until {name} is ready.")
+        said = f"make run starts it now, without traffic yet. Next: abtest variants, until {name} is ready."
+        typer.echo(in_full(said, prefix()))
     else:
         typer.echo(f"Next: {_COMPOSE} {variant.service}; or make run, where that is not running yet.")
 
@@ -74,17 +76,17 @@ def variants(
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     console = Console()
-    table = Table("variant", "role", "ready", "wanted", "weights")
-    for row in rows:
-        weights = row.get("weights")
-        table.add_row(
+    cells = [
+        (
             row["name"],
             row["role"] or "–",
             "[green]yes[/green]" if row["ready"] else f"[red]no: {row.get('detail')}[/red]",
             f"{row['share']:g} %",
-            f"{weights['file']} {weights['sha256'][:12]}" if weights else "–",
+            f"{weights['file']} {weights['sha256'][:12]}" if (weights := row.get("weights")) else "–",
         )
-    console.print(table)
+        for row in rows
+    ]
+    table(console, ("variant", "role", "ready", "wanted", "weights"), cells)
     if split["list_problem"]:
         console.print(f"The variants stay as they were: {split['list_problem']}", style="red", markup=False)
 
@@ -124,5 +126,6 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (ListError, NewcomerError, RedeployError, RefusedError) as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False, markup=False)
+        said = in_full(str(error), prefix())
+        Console(stderr=True).print(said, style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
