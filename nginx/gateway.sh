@@ -392,8 +392,12 @@ show() {
     bound=$(tail --version >/dev/null 2>&1 && echo "--pid=$1")
     # Some awks wait for a block of input otherwise.
     now=$(awk -W version 2>/dev/null </dev/null | grep -q mawk && echo '-W interactive')
+    # What was written before this began, too; but not again where this script was killed.
+    from=+1
+    [ ! -f "$RUN_DIR/shown" ] || from=0
+    : >"$RUN_DIR/shown"
     # shellcheck disable=SC2086
-    tail -q -n 0 $bound -F "$RUN_DIR/people.log" "$RUN_DIR/error.log" 2>/dev/null | LC_ALL=C awk $now -f "$CONF_DIR/people.awk"
+    tail -q -n $from $bound -F "$RUN_DIR/people.log" "$RUN_DIR/error.log" 2>/dev/null | LC_ALL=C awk $now -f "$CONF_DIR/people.awk"
 }
 
 # To where "show" finds it: at the end a shell has something to say of whatever it waited for, which nobody needs.
