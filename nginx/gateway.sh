@@ -15,7 +15,7 @@ set -u
 # Who may do what, and how much of it (0: any); behind proxies, from whom it is believed who asks.
 case ${ADDRESS:=127.0.0.1} in 127.* | localhost) : "${ACCESS:=open}" ;; *) : "${ACCESS:=token}" ;; esac
 : "${FORCED:=anyone}" "${PUBLIC_URL:=}" "${TRUSTED_PROXIES:=}"
-: "${LOGINS_PER_MINUTE:=10}" "${UPLOADS:=200}"
+: "${LOGINS_PER_MINUTE:=10}" "${UPLOADS:=600}"
 [ "$ACCESS" = open ] && : "${PREDICTIONS_PER_MINUTE:=0}" "${FEEDBACK_PER_MINUTE:=0}" "${UPLOADS_PER_CLIENT:=0}"
 : "${PREDICTIONS_PER_MINUTE:=600}" "${FEEDBACK_PER_MINUTE:=120}" "${UPLOADS_PER_CLIENT:=8}"
 : "${TLS_CERT:=}" "${TLS_KEY:=}" "${LISTEN_TLS:=443}" "${LISTEN_REDIRECT:=80}"

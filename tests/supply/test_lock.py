@@ -39,8 +39,9 @@ def test_every_package_has_hashes(part: str) -> None:
 
 
 def test_what_images_install_is_locked() -> None:
-    """But for PyTorch, whose build for CPUs comes from an index of its own."""
+    """But for PyTorch, whose build for CPUs comes from an index of its own, and what a variant's folder adds."""
     for dockerfile in ROOT.glob("*/Dockerfile"):
         text = dockerfile.read_text().replace("\\\n", " ")
         for command in (part for line in text.splitlines() for part in line.split("&&") if "pip install" in part):
-            assert "--require-hashes" in command or command.split()[-1] == "torch" or "app_" in command, command
+            of_a_variants_own = "app_" in command or "$FOLDER" in command
+            assert "--require-hashes" in command or command.split()[-1] == "torch" or of_a_variants_own, command
