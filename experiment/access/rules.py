@@ -76,6 +76,7 @@ RULES = (
     Rule("POST", "/experiment/forget", "to forget a request, or a person", _OPERATOR, _OPERATOR),
     Rule("GET", "/livez", "whether the process answers", _VISITOR, inside=True),
     Rule("GET", "/gateway/split", "what a gateway is to serve", _VISITOR, inside=True),
+    Rule("GET", "/gateway/variants", "which variants there are", _VISITOR, inside=True),
     Rule("GET", "/gateway/may-force", "whether a request may choose its variant", _VISITOR, inside=True),
     Rule("POST", "/gateway/served", "what a gateway serves", _VISITOR, inside=True),
     Rule("POST", "/gateway/refusal", "why a gateway does not take a split over", _VISITOR, inside=True),
