@@ -59,6 +59,8 @@ def status(console: Console, facts: Facts) -> None:
             console.print(f"[red]{gateway['name']} runs out of room for its ledger: make room on its volume.[/red]")
     if not split["gateways"]:
         console.print("[red]No gateway follows the record. Is nginx running?[/red]")
+    if problem := split.get("list_problem"):
+        console.print(f"The variants stay as they were: {problem}", style="red", markup=False)
     rows = []
     seen: dict[str, int] = experiment["traffic"]["assigned_in_epoch"]
     total = sum(seen.values())

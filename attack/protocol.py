@@ -3,6 +3,7 @@
 import requests
 
 from attack.target import TIMEOUT_S, Target
+from variants import OTHER
 
 __all__ = ["bare_pages", "cross_site", "foreign_host", "wrong_words"]
 
@@ -38,7 +39,7 @@ def foreign_host(target: Target) -> tuple[str, bool]:
 
 def cross_site(target: Target) -> tuple[str, bool]:
     answer = target.system.predict(target.photo)
-    label = f'{{"request_id": "{answer.headers["X-Request-ID"]}", "true_label": "lemon"}}'
+    label = f'{{"request_id": "{answer.headers["X-Request-ID"]}", "true_label": "{OTHER}"}}'
     headers = {"Content-Type": "text/plain", "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     status = requests.post(f"{target.system.url}/feedback", label, headers=headers, timeout=TIMEOUT_S).status_code
     return str(status), status in (400, 403, 415, 422)

@@ -39,7 +39,7 @@ check() {
     echo "$TRUSTED_PROXIES" | grep -Eq '^[0-9a-fA-F.:/, ]*$' ||
         stop "TRUSTED_PROXIES=$TRUSTED_PROXIES is no list of addresses, such as 10.0.0.0/8 192.168.1.2."
     echo "$PUBLIC_URL" | grep -Eq '^(https?://[A-Za-z0-9.:-]+)?$' ||
-        stop "PUBLIC_URL=$PUBLIC_URL is no address such as https://fruit.example.org, without a path."
+        stop "PUBLIC_URL=$PUBLIC_URL is no address such as https://photos.example.org, without a path."
     [ -n "$TLS_CERT" ] || return 0
     case $PUBLIC_URL in https://*) ;; *) stop "With TLS_CERT, PUBLIC_URL says where people are sent: https://…" ;; esac
     for file in "$TLS_CERT" "$TLS_KEY"; do

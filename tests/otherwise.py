@@ -4,14 +4,12 @@ What it finds is a name that some part, or some test, knows by heart.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from abtest.newcomers import list_variant
 from local.parts import ROOT
 from variants import CLASSES
 
@@ -40,14 +38,11 @@ def rename_classes(folder: Path) -> None:
     listed.write_text(text, encoding="utf-8")
 
 
-def add_third(folder: Path) -> None:
+def add_third(folder: Path, environment: dict[str, str]) -> None:
     """As people do."""
-    shutil.copytree(folder / "app_custom", folder / "app_third")
-    main = folder / "app_third" / "app" / "main.py"
-    main.write_text(main.read_text().replace('"custom"', '"third"').replace("app_custom", "app_third"))
-    dockerfile = folder / "app_third" / "Dockerfile"
-    dockerfile.write_text(re.sub("8009", "8011", dockerfile.read_text().replace("app_custom", "app_third")))
-    list_variant(folder / "variants" / "variants.toml", folder / "docker-compose.yml", "third")
+    weights = folder / "app_custom" / "app" / "artifacts" / "starter.safetensors"
+    add = [sys.executable, "-m", "abtest", "new", "third", "--from", str(weights), "--like", "app_custom"]
+    subprocess.run(add, cwd=folder, env=environment, check=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -57,7 +52,7 @@ def main(arguments: list[str]) -> int:
         environment = {"FRUITS": str(shared / "fruits"), **os.environ, "CACHE_DIR": str(ROOT / ".cache")}
         copy_project(folder)
         rename_classes(folder)
-        add_third(folder)
+        add_third(folder, environment)
         tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
         return subprocess.run(tests, cwd=folder, env=environment, check=False).returncode
 

@@ -50,7 +50,14 @@ def eventually(look: Callable[[], T], within_s: float = 60) -> T:
 class System:
     """Parts by name: a variant's service, ``nginx``, ``gateway``, ``experiment``. ``log(name)`` is what one printed."""
 
-    def __init__(self, folder: Path, variants: Sequence[Variant] = COMPARED, workers: int = 4, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variants: Sequence[Variant] = COMPARED,
+        workers: int = 4,
+        classes: Sequence[str] = CLASSES,
+        **settings: str,
+    ) -> None:
         self.folder = folder
         self.variants = [replace(variant, port=free_port()) for variant in variants]
         self.settings = settings
@@ -65,7 +72,7 @@ class System:
         self.url = self.place.url
         listed = folder / "variants.toml"
         entries = [f'[[variant]]\nname = "{v.name}"\nservice = "{v.service}"\nport = {v.port}\n' for v in self.variants]
-        listed.write_text(f"classes = {json.dumps(CLASSES, ensure_ascii=False)}\n" + "\n".join(entries))
+        listed.write_text(f"classes = {json.dumps(list(classes), ensure_ascii=False)}\n" + "\n".join(entries))
         self.plan = folder / "experiment.toml"
         if not self.plan.exists():
             shutil.copy(ROOT / "experiment.toml", self.plan)

@@ -22,29 +22,35 @@ class ListFile:
         self.problem = ""
         self._file = EditedFile(path)
         self._changes = changes
-        self._tried: Sequence[Variant] = changes.variants
+        self._refused: Sequence[Variant] = ()
 
     def look(self) -> None:
-        """Takes up what has stayed the same for 2 s, once; a list that is refused is not tried again."""
+        """Takes up what has stayed the same for 2 s; a list that gateways refused is not tried again."""
         if not self._file.settled() or not self._changes.gateways.present():
             return
         try:
             listed = _variants(self._file.path)
-            refused = listed == self._tried != self._changes.variants
-            if refused:
+            if listed == self._refused:
                 return
-            self._tried = listed
             if listed != self._changes.variants:
-                entry = self._changes.relist(listed)
-                log.warning("The variants changed: %s.", entry.reason)
-        except (StaleError, UndecidedError):
-            self._tried = self._changes.variants  # by a later round
+                self._take_up(listed)
         except (ListError, SplitError) as error:
             if str(error) != self.problem:
                 log.warning("The variants stay as they were: %s", error)
             self.problem = str(error)
         else:
             self.problem = ""
+
+    def _take_up(self, listed: Sequence[Variant]) -> None:
+        self._refused = ()
+        try:
+            entry = self._changes.relist(listed)
+        except (StaleError, UndecidedError):
+            return  # a later round does
+        except SplitError:
+            self._refused = listed
+            raise
+        log.warning("The variants changed: %s.", entry.reason)
 
 
 def _variants(path: Path) -> Sequence[Variant]:

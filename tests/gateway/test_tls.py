@@ -158,7 +158,7 @@ def test_where_others_reach_it_they_are_limited(tmp_path: Path, settings: dict[s
         ({"UPLOADS": "many"}, "UPLOADS=many is no whole number."),
         ({"LOGINS_PER_MINUTE": "0"}, "LOGINS_PER_MINUTE and UPLOADS are more than 0."),
         ({"TRUSTED_PROXIES": "proxy; deny all"}, "TRUSTED_PROXIES=proxy; deny all is no list of addresses"),
-        ({"PUBLIC_URL": "fruit.example.org"}, "PUBLIC_URL=fruit.example.org is no address"),
+        ({"PUBLIC_URL": "photos.example.org"}, "PUBLIC_URL=photos.example.org is no address"),
         ({"TLS_CERT": "/none"}, "With TLS_CERT, PUBLIC_URL says where people are sent"),
         ({"TLS_CERT": "/none", "PUBLIC_URL": "https://a"}, "TLS_CERT and TLS_KEY: /none cannot be read by user"),
     ],

@@ -63,7 +63,7 @@ def test_a_token_given_by_the_operator_is_the_first(sqlite: Database, tmp_path: 
 
 
 def test_the_cookie_is_for_this_site_and_no_script(serve: Callable[..., Any]) -> None:
-    with serve(access="token", public_url="https://fruit.example.org") as running:
+    with serve(access="token", public_url="https://photos.example.org") as running:
         client = TestClient(running.client.app, follow_redirects=False)
         token = client.post("/experiment/token", json={"role": "labeller"}, headers=running.operator).json()["token"]
         answer = client.post("/experiment/login", data={"token": token, "next": "/experiment/label"})
