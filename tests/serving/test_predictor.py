@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.models.engines.batches import Together
+from serving.models.errors import ModelError
 from serving.photos.decode import decode
 from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
@@ -267,6 +268,16 @@ def test_broken_photos_take_up_no_room() -> None:
     predictor = Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0))
     try:
         asyncio.run(scenario(predictor))
+    finally:
+        predictor.close()
+
+
+@pytest.mark.parametrize("scores", [(np.nan, 0.5, 0.5), (0.5, 0.5), (0.2, 0.2, 0.2)])
+def test_an_engine_whose_first_answer_is_none_is_not_served(scores: tuple[float, ...]) -> None:
+    predictor = Predictor(engine_of(lambda _: np.array(scores, np.float32)), CLASSES, Settings(threads=1))
+    try:
+        with pytest.raises(ModelError, match=r"fake 1\.0 answers a photo with .* serve with ENGINE=torch"):
+            predictor.warm_up()
     finally:
         predictor.close()
 
