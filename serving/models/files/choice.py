@@ -131,7 +131,8 @@ def _hugging_face(folder: Folder) -> Path | None:
 def _labels(folder: Folder, home: Path) -> tuple[str, ...]:
     """What ``config.json`` calls the outputs, in their order; nothing where it does not say."""
     try:
-        labels = json.loads((home / "config.json").read_text(encoding="utf-8")).get("id2label") or {}
+        said = json.loads((home / "config.json").read_text(encoding="utf-8"))
+        labels = said.get("id2label") or dict(enumerate(said.get("label_names") or ()))  # which timm writes
         return tuple(str(labels[key]) for key in sorted(labels, key=int))
     except (ValueError, AttributeError) as error:
         raise ModelError(f"{folder.shown(home / 'config.json')} cannot be read: {error}") from None

@@ -248,3 +248,18 @@ def test_an_onnx_file_in_a_hugging_face_folder(samples: Path, tmp_path: Path) ->
     assert seen(exact(folder, tmp_path / "cache"), samples) == pytest.approx(
         answers(network, squash, samples), abs=CLOSE
     )
+
+
+def test_a_hugging_face_folder_of_timms(samples: Path, tmp_path: Path) -> None:
+    timm = with_torchvision("timm")
+    torch.manual_seed(0)
+    network = sharp(timm.create_model("test_vit", num_classes=3).eval())
+    folder = folder_in(tmp_path, "hf_timm")
+    labels = ["lemon", "grapes", "apple"]
+    timm.models.save_for_hf(network, folder.artifacts, model_config={"label_names": labels}, safe_serialization=True)
+    # What transformers cannot read where timm has written down the number of classes.
+    config = json.loads((folder.artifacts / "config.json").read_text())
+    (folder.artifacts / "config.json").write_text(json.dumps({**config, "model_args": {}}))
+    own = timm.data.create_transform(**timm.data.resolve_model_data_config(network), is_training=False)
+
+    agree(folder, answers(network, own, samples)[:, [2, 1, 0]], samples, tmp_path / "cache")
