@@ -9,6 +9,7 @@ from PIL import Image
 
 from .models.engine import Engine, open_engine, open_reference
 from .models.errors import ModelError
+from .models.examine import examine_answer
 from .models.files.choice import Kind, choose
 from .models.files.folder import Folder
 from .models.samples import sample
@@ -39,7 +40,8 @@ def check(folder: Folder, settings: Settings, photos: Sequence[Path]) -> Iterato
     yield f"  classes: {', '.join(model.outputs)}"
     batch = f", up to {engine.batch} photos together" if engine.batch > 1 else ""
     yield f"  engine:  {engine.description}, opened in {perf_counter() - start:.1f} s{batch}"
-    engine.score(sample(engine.input.view))  # the first is slower than the rest
+    # The first is slower than the rest.
+    examine_answer(engine.score(sample(engine.input.view)), len(folder.classes), engine.description)
     reference = None if model.kind is Kind.CODE else open_reference(folder, model, settings)
     apart = [0.0]
     for path in photos:

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 
 from .models.engine import Engine
+from .models.examine import examine_answer
 from .models.samples import sample
 from .photos.errors import HeavyPhotoError
 from .photos.job import Job
@@ -71,6 +72,7 @@ class Predictor:
     def __init__(self, engine: Engine, classes: tuple[str, ...], settings: Settings) -> None:
         self._score = engine.score
         self._view = engine.input.view
+        self._description = engine.description
         self._classes = classes
         self._keeps = settings.keep_images is not None
         self._max_pixels = settings.max_pixels
@@ -120,8 +122,8 @@ class Predictor:
             self._pending -= 1
 
     def warm_up(self) -> None:
-        """Makes the first prediction, which is slower than the rest."""
-        self._score(sample(self._view))
+        """Makes the first prediction, which is slower than the rest; raises ``ModelError`` where it is none."""
+        examine_answer(self._score(sample(self._view)), len(self._classes), self._description)
 
     def close(self) -> None:
         self._threads.shutdown()

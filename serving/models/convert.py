@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..photos.view import View
 from .engines.batches import fastest
 from .errors import ModelError
@@ -18,11 +20,15 @@ from .examine import examine
 from .files.choice import Kind, Model
 from .files.folder import Folder
 from .files.spec import Input
+from .networks import hugging_face
 from .networks.opening import open_network
 from .quantise import calibration_photos, quantise
 from .samples import sample, samples
 
 __all__ = ["ABOUT", "NETWORK", "convert", "streams"]
+
+# What OpenVINO reads itself.
+_READ = (Kind.ONNX, Kind.IR)
 
 NETWORK, ABOUT = "network.xml", "about.json"
 
@@ -36,9 +42,9 @@ def convert(folder: Folder, model: Model, target: Path, quantised: bool, threads
 
     with _quietly():
         network, taken = _raw(folder, model)
-    core = openvino.Core()
-    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": openvino.Type.f32})
-    examine(folder, model, compiled([sample(taken.view)[None]])[0])
+    if model.kind in _READ:
+        compiled = openvino.Core().compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        examine(folder, model, compiled([sample(taken.view)[None]])[0])
     if folder.spec.output == "logits":
         network = _softmax(network)
     if quantised:
@@ -65,9 +71,10 @@ def _raw(folder: Folder, model: Model) -> tuple[Any, Input]:
     import openvino  # noqa: PLC0415
     from openvino.preprocess import PrePostProcessor  # noqa: PLC0415
 
-    if model.kind in (Kind.ONNX, Kind.IR):
+    if model.kind in _READ:
         network, layout, fixed = _read(model)
-        taken = folder.spec.input.completed({}, fixed, model.file)
+        stated = hugging_face.stated_input(model.weights.path.parent)
+        taken = folder.spec.input.completed(stated, fixed, model.file)
     else:
         network, taken = _traced(folder, model)
         layout = "NCHW"
@@ -121,12 +128,14 @@ def _traced(folder: Folder, model: Model) -> tuple[Any, Input]:
     opened = open_network(folder, model)
     taken = folder.spec.input.completed(opened.stated, opened.fixed, model.file)
     height, width = taken.shape
-    photos = torch.zeros(1, 3, height, width)
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (taken.mean, taken.std))
+    photos = ((torch.from_numpy(sample(taken.view)).permute(2, 0, 1) / 255 - mean) / std)[None]
     try:
         with torch.inference_mode():
-            opened.module(photos)
+            raw = opened.module(photos)
     except Exception as error:  # whatever a network does with photos it is not made for
         raise ModelError(f"{model.file} does not take photos of {width}×{height}: {_last(error)}") from error
+    examine(folder, model, np.asarray(raw))
     # The frontend itself and not openvino.convert_model, which reports its use to OpenVINO's makers.
     frontend = FrontEndManager().load_by_framework("pytorch")
     try:
@@ -154,7 +163,6 @@ def streams(large: bool, threads: int) -> int:
 
 def _batch(folder: Folder, network: Any, view: View, threads: int) -> int:
     """How many photos are best scored together by this processor."""
-    import numpy as np  # noqa: PLC0415
     import openvino  # noqa: PLC0415
 
     if folder.spec.batch == 1:

@@ -7,7 +7,7 @@ from .errors import ModelError
 from .files.choice import Model
 from .files.folder import Folder
 
-__all__ = ["examine"]
+__all__ = ["examine", "examine_answer"]
 
 # What half precision may leave of a sum of 1.
 _SUM_WITHIN = 0.02
@@ -35,6 +35,13 @@ def examine(folder: Folder, model: Model, raw: NDArray[np.float32]) -> None:
             f'{model.file} gives no probabilities ({shown} do not sum to 1): leave output = "probabilities" in '
             f"{toml} out, or end the model in a softmax"
         )
+
+
+def examine_answer(scores: NDArray[np.float32], classes: int, engine: str) -> None:
+    """Raises ``ModelError`` where ``scores``, what ``engine`` says of one photo, are no probabilities."""
+    if scores.shape != (classes,) or not np.isfinite(scores).all() or abs(float(scores.sum()) - 1) > _SUM_WITHIN:
+        shown = ", ".join(f"{score:.3g}" for score in np.ravel(scores)[:5])
+        raise ModelError(f"{engine} answers a photo with {shown}, which are no probabilities: serve with ENGINE=torch")
 
 
 def _shape(raw: NDArray[np.float32]) -> str:

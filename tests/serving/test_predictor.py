@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from serving.models.engines.batches import Together
+from serving.models.errors import ModelError
 from serving.photos.decode import decode
 from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
@@ -231,6 +233,31 @@ def test_photos_that_take_long_wait_for_each_other_only() -> None:
         predictor.close()
 
 
+def test_photos_that_wait_for_the_model_are_answered_together() -> None:
+    go, sizes = threading.Event(), list[int]()
+
+    def scores(photos: NDArray[np.uint8]) -> NDArray[np.float32]:
+        sizes.append(len(photos))
+        assert go.wait(60)
+        return np.stack([lemon(photo) for photo in photos])
+
+    async def scenario(predictor: Predictor) -> None:
+        asked = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(4)]
+        await asyncio.to_thread(eventually, lambda: len(together._waiting) == 3)
+        go.set()
+        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {"lemon"}
+
+    together = Together(scores, batch=3)
+    # One thread reads; those that are read wait in others.
+    predictor = Predictor(engine_of(together, batch=3), CLASSES, Settings(threads=1))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+    assert sizes == [1, 3]
+
+
 def test_broken_photos_take_up_no_room() -> None:
     async def scenario(predictor: Predictor) -> None:
         for _ in range(3):
@@ -241,6 +268,16 @@ def test_broken_photos_take_up_no_room() -> None:
     predictor = Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0))
     try:
         asyncio.run(scenario(predictor))
+    finally:
+        predictor.close()
+
+
+@pytest.mark.parametrize("scores", [(np.nan, 0.5, 0.5), (0.5, 0.5), (0.2, 0.2, 0.2)])
+def test_an_engine_whose_first_answer_is_none_is_not_served(scores: tuple[float, ...]) -> None:
+    predictor = Predictor(engine_of(lambda _: np.array(scores, np.float32)), CLASSES, Settings(threads=1))
+    try:
+        with pytest.raises(ModelError, match=r"fake 1\.0 answers a photo with .* serve with ENGINE=torch"):
+            predictor.warm_up()
     finally:
         predictor.close()
 

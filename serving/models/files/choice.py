@@ -29,6 +29,12 @@ class Kind(StrEnum):
 # Weights to start with, which any others replace.
 _STARTER = "starter"
 
+# Of what is said about a model.
+_NO_MODELS = ("", ".json", ".md", ".txt")
+
+# Of the weights beside a config.json.
+_HUGGING_FACE = (".safetensors", ".bin")
+
 _SUFFIXES = {
     ".safetensors": Kind.STATE,
     ".pt": Kind.STATE,
@@ -73,15 +79,19 @@ def choose(folder: Folder) -> Model:
     if not folder.artifacts.is_dir():
         raise ModelError(f"no model: put its file into a folder {folder.shown(folder.artifacts)}")
     home = _hugging_face(folder)
-    if home and not folder.spec.model:
-        return _from_hugging_face(folder, home)
-    path = _file(folder)
+    named = _labels(folder, home) if home else ()
+    weights = [file for file in sorted(home.iterdir()) if file.suffix in _HUGGING_FACE] if home else []
+    if home and weights and not folder.spec.model:
+        files = [*sorted(home.glob("*.json")), *weights]
+        path = weights[0] if len(weights) == 1 else home
+        return Model(Kind.HUGGING_FACE, _weights(path, files), _outputs(folder, named))
+    path = _file(folder, home or folder.artifacts)
     kind = _SUFFIXES.get(path.suffix)
     if kind is None:
         raise ModelError(_UNKNOWN.format(where=folder.shown(path), code=folder.shown(folder.code)))
     if kind is Kind.STATE and _is_torchscript(path):
         kind = Kind.TORCHSCRIPT
-    return Model(kind, _weights(path, [path, *_beside(path, kind)]), _outputs(folder))
+    return Model(kind, _weights(path, [path, *_beside(path, kind)]), _outputs(folder, named))
 
 
 _UNKNOWN = (
@@ -90,14 +100,14 @@ _UNKNOWN = (
 )
 
 
-def _file(folder: Folder) -> Path:
-    where = folder.shown(folder.artifacts)
+def _file(folder: Folder, among: Path) -> Path:
+    where = folder.shown(among)
     if folder.spec.model:
-        path = folder.artifacts / folder.spec.model
+        path = among / folder.spec.model
         if not path.is_file():
             raise ModelError(f"no model in {where}: {folder.spec.model}, which variant.toml names, is not there")
         return path
-    files = sorted(file for file in folder.artifacts.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in among.iterdir() if file.is_file() and file.suffix not in _NO_MODELS)
     known = [file for file in files if file.suffix in _SUFFIXES]
     known = [file for file in known if file.stem != _STARTER] or known
     if len(known) > 1:
@@ -118,18 +128,14 @@ def _hugging_face(folder: Folder) -> Path | None:
     return None
 
 
-def _from_hugging_face(folder: Folder, home: Path) -> Model:
-    weights = sorted(file for suffix in ("safetensors", "bin") for file in home.glob(f"*.{suffix}"))
-    if not weights:
-        raise ModelError(f"no weights in {folder.shown(home)}: model.safetensors belongs beside config.json")
+def _labels(folder: Folder, home: Path) -> tuple[str, ...]:
+    """What ``config.json`` calls the outputs, in their order; nothing where it does not say."""
     try:
-        labels = json.loads((home / "config.json").read_text(encoding="utf-8")).get("id2label") or {}
-        named = tuple(str(labels[key]) for key in sorted(labels, key=int))
+        said = json.loads((home / "config.json").read_text(encoding="utf-8"))
+        labels = said.get("id2label") or dict(enumerate(said.get("label_names") or ()))  # which timm writes
+        return tuple(str(labels[key]) for key in sorted(labels, key=int))
     except (ValueError, AttributeError) as error:
         raise ModelError(f"{folder.shown(home / 'config.json')} cannot be read: {error}") from None
-    files = [*sorted(home.glob("*.json")), *weights]
-    path = weights[0] if len(weights) == 1 else home
-    return Model(Kind.HUGGING_FACE, _weights(path, files), _outputs(folder, named))
 
 
 def _outputs(folder: Folder, named: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -161,13 +167,11 @@ def _is_torchscript(path: Path) -> bool:
 
 def _beside(path: Path, kind: Kind) -> list[Path]:
     """The other files that a model consists of."""
-    match kind:
-        case Kind.IR:
-            return [file for file in [path.with_suffix(".bin")] if file.is_file()]
-        case Kind.ONNX:  # large tensors lie beside it, as model.onnx.data, model.onnx_data or weights.data
-            others = {*path.parent.glob(f"{path.name}?*"), *path.parent.glob("*.data")}
-            return sorted(file for file in others if file.is_file())
-    return []
+    if kind not in (Kind.ONNX, Kind.IR):
+        return []
+    # Large tensors lie beside ONNX's files, as model.onnx.data, model.onnx_data or weights.data.
+    patterns = (f"{path.stem}.bin",) if kind is Kind.IR else (f"{path.name}?*", "*.data")
+    return sorted({file for pattern in (*patterns, "*config.json") for file in path.parent.glob(pattern)})
 
 
 def _weights(path: Path, files: Iterable[Path]) -> WeightsFile:

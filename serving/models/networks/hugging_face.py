@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from . import timm_input
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,7 +39,7 @@ def load(home: Path) -> "nn.Module":
         network, found = AutoModelForImageClassification.from_pretrained(
             home, local_files_only=True, trust_remote_code=False, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
         raise ModelError(f"transformers cannot open {home.name}: {str(error).splitlines()[0]}") from None
     if missing := sorted(found["missing_keys"]):
         raise ModelError(f"the weights in {home.name} are not for an image classifier: {missing[0]} is missing")
@@ -55,14 +56,16 @@ def load(home: Path) -> "nn.Module":
 
 
 def stated_input(home: Path) -> dict[str, Any]:
-    """What ``preprocessor_config.json`` says, in the words of ``[input]``; nothing where there is none.
+    """What ``preprocessor_config.json`` says, in the words of ``[input]``, or of timm's networks ``config.json``.
 
-    Raises ``ModelError`` where it asks for what is not done here.
+    Nothing where there is neither. Raises ``ModelError`` where it asks for what is not done here.
     """
     path = home / "preprocessor_config.json"
-    if not path.is_file():
-        return {}
     try:
+        if not path.is_file():
+            config = home / "config.json"
+            said = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+            return timm_input.stated_input(said.get("pretrained_cfg"))
         said = dict(json.loads(path.read_text(encoding="utf-8")))
         return _translated(said)
     except (ValueError, TypeError, KeyError) as error:

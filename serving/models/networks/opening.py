@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError
 from ..files.choice import Kind, Model
 from ..files.folder import Folder
-from . import hugging_face, weights
+from . import hugging_face, timm_input, weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,25 +72,9 @@ def _from_state(folder: Folder, model: Model) -> Network:
         network = weights.load(model.weights.path, lambda state: definition.build(state, model.outputs))
     except TypeError as error:
         raise ModelError(f"build(state, classes) in {folder.shown(folder.code)} fails: {error}") from error
-    stated = _timm(network)
+    stated = timm_input.stated_input(getattr(network, "pretrained_cfg", None))
     simplify = getattr(definition, "simplify", None)
     return Network(simplify(network) if simplify else network, stated)
-
-
-def _timm(network: "nn.Module") -> dict[str, Any]:
-    """What a network of timm's says of its input, as ``timm.data.create_transform`` takes it."""
-    said = getattr(network, "pretrained_cfg", None)
-    if not isinstance(said, Mapping) or "input_size" not in said:
-        return {}
-    _, height, width = said["input_size"]
-    stated = {"size": (height, width), "interpolation": said.get("interpolation", "bilinear")}
-    stated |= {name: tuple(said[name]) for name in ("mean", "std") if name in said}
-    mode, share = said.get("crop_mode", "center"), said.get("crop_pct", 1)
-    if mode == "squash":
-        return stated | {"fit": "squash"}
-    if mode == "border":
-        return stated | {"fit": "pad"}
-    return stated | {"resize": int(max(height, width) / share)}
 
 
 def _torchscript(model: Model) -> "nn.Module":

@@ -25,7 +25,7 @@ from tests.serving.photos import encoded, quarters
 
 CODE = """from torch import nn
 
-from tests.serving.models.parts import scale
+from .parts import scale
 
 
 class Net(nn.Module):

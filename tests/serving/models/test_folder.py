@@ -97,7 +97,7 @@ def test_of_several_models_one_is_named(tmp_path: Path) -> None:
         ([], "", "no model in app_mine/artifacts: put its file there"),
         (["a.onnx"], 'model = "b.onnx"', "no model in app_mine/artifacts: b.onnx, which variant.toml names, is not"),
         (["a.joblib"], "", "app_mine/artifacts/a.joblib is of no kind that is served by itself"),
-        (["config.json"], "", "model.safetensors belongs beside config.json"),
+        (["config.json", "README.md"], "", "no model in app_mine/artifacts: put its file there"),
     ],
 )
 def test_a_folder_without_a_model(files: list[str], toml: str, wrong: str, tmp_path: Path) -> None:

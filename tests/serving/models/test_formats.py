@@ -1,6 +1,7 @@
 """Every kind of model file, served, against what its own library says of the project's photos."""
 
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -227,3 +228,38 @@ def test_a_hugging_face_folder(kind: str, samples: Path, tmp_path: Path) -> None
         own = network(**processor(photos, return_tensors="pt")).logits.softmax(1).numpy()
 
     agree(replace(folder, classes=("apple", "grapes", "lemon")), own[:, [1, 2, 0]], samples, tmp_path / "cache")
+
+
+def test_an_onnx_file_in_a_hugging_face_folder(samples: Path, tmp_path: Path) -> None:
+    """As its exporters leave it: what its JSON files say holds."""
+    network = small_network()
+    folder = folder_in(tmp_path, "exported_hf")
+    onnx(network, folder.artifacts / "model.onnx")
+    labels = {"id2label": {"0": "grapes", "1": "lemon", "2": "apple"}}
+    said = {"size": {"height": SIDE, "width": SIDE}, "resample": 3, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+    (folder.artifacts / "config.json").write_text(json.dumps(labels))
+    (folder.artifacts / "preprocessor_config.json").write_text(json.dumps(said))
+
+    def squash(photo: Image.Image) -> Tensor:
+        pixels = np.array(photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+        return (torch.from_numpy(pixels).permute(2, 0, 1).float() / 255 - 0.5) / 0.25
+
+    assert choose(folder).outputs == ("grapes", "lemon", "apple")
+    assert seen(exact(folder, tmp_path / "cache"), samples) == pytest.approx(
+        answers(network, squash, samples), abs=CLOSE
+    )
+
+
+def test_a_hugging_face_folder_of_timms(samples: Path, tmp_path: Path) -> None:
+    timm = with_torchvision("timm")
+    torch.manual_seed(0)
+    network = sharp(timm.create_model("test_vit", num_classes=3).eval())
+    folder = folder_in(tmp_path, "hf_timm")
+    labels = ["lemon", "grapes", "apple"]
+    timm.models.save_for_hf(network, folder.artifacts, model_config={"label_names": labels}, safe_serialization=True)
+    # What transformers cannot read where timm has written down the number of classes.
+    config = json.loads((folder.artifacts / "config.json").read_text())
+    (folder.artifacts / "config.json").write_text(json.dumps({**config, "model_args": {}}))
+    own = timm.data.create_transform(**timm.data.resolve_model_data_config(network), is_training=False)
+
+    agree(folder, answers(network, own, samples)[:, [2, 1, 0]], samples, tmp_path / "cache")

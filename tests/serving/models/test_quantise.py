@@ -86,6 +86,21 @@ def test_a_layer_is_rounded_to_bytes_of_its_own_reach() -> None:
     assert found == pytest.approx(weights @ photos[1], rel=0.02)
 
 
+def test_products_of_what_is_computed_are_left_alone() -> None:
+    """As attention multiplies."""
+    entry = ops.parameter([1, 3], np.uint8)
+    numbers = ops.convert(entry, np.float32)
+    scores = ops.matmul(
+        ops.matmul(numbers, numbers, True, False), ops.constant(np.eye(3, dtype=np.float32)), False, False
+    )
+    network = openvino.Model([scores], [entry])
+
+    marked = quantise.quantise(network, [np.array([1, 2, 3], np.uint8)])
+
+    kinds = [op.get_type_name() for op in marked.get_ops()]
+    assert (kinds.count("MatMul"), kinds.count("FakeQuantize")) == (2, 2)
+
+
 @only_where_bytes_pay
 def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
