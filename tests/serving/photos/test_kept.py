@@ -89,7 +89,7 @@ def test_an_app_keeps_none_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with serving(tmp_path) as client:
         send(client)
 
-    assert kept(tmp_path) == ["starter.safetensors"]
+    assert list(tmp_path.rglob("*.jpg")) == []
 
 
 def test_a_disk_that_is_full_costs_no_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
