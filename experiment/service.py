@@ -216,6 +216,8 @@ class Service:
                 note_event(connection, "experiment", reason, now)
                 note_weights(connection, now.experiment, self._running)
             log.info("Experiment %d begins: %s.", now.experiment, reason)
+        with self.database.read() as connection:
+            self.changes.hash_people_with(Experiments.load(connection).latest.key)
         self._cache.clear()
 
     def _circumstances(self, connection: Connection) -> Circumstances:

@@ -136,7 +136,8 @@ class System:
 
     def wait_ready(self) -> None:
         """Until every variant is ready, and the split in force is one of the record's."""
-        eventually(lambda: all(state["ready"] for state in self.health()["variants"].values()))
+        # The first start of all converts the models.
+        eventually(lambda: all(state["ready"] for state in self.health()["variants"].values()), 240)
         eventually(lambda: self.health()["epoch"] == self.split()["in_force"]["epoch"] > 0)
 
     @property

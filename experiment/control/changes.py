@@ -45,6 +45,7 @@ class Changes:
         self.gateways = gateways
         self.variants = variants
         self._proposed: Sequence[Variant] = variants
+        self._key = ""
         self.seen = 0
         self._offered: Offer | None = None
         self._asked_at = 0.0
@@ -135,6 +136,14 @@ class Changes:
             self.splits.ask(action, current.epoch, self.splits.restated, "", reason, highest, "in_force")
         self._offer_latest()
 
+    def hash_people_with(self, key: str) -> None:
+        """Has gateways make people's hashes with ``key`` from now on."""
+        with self._lock:
+            self._key = key
+            if self._offered is not None:
+                self._set_latest()
+        self.gateways.wake()
+
     def adopt(self, split: Split, gateway: str) -> None:
         """Takes what ``gateway`` serves into a record that does not know it."""
         self.splits.adopt(split, gateway)
@@ -180,7 +189,7 @@ class Changes:
         entry = self.splits.asked() or self.splits.in_force()
         self._asked_at = time.monotonic()
         relisted = entry.standing == "asked" and entry.action == "variants"
-        routes = render_routes(entry.split, self._proposed if relisted else self.variants)
+        routes = render_routes(entry.split, self._proposed if relisted else self.variants, self._key)
         self._offered = Offer(entry.epoch, routes)
 
     def refuses(self, gateway: Gateway) -> bool:

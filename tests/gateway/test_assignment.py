@@ -144,6 +144,9 @@ def test_the_ledger_knows_people_apart_and_names_nobody(running: System, photo: 
     assert re.fullmatch("[0-9]{10}", anna or "")
     assert person() is None
     assert person(**{"X-Person": "0123456789"}) is None
+    # Another experiment has another key: nobody is known again.
+    running.plan.write_text(running.plan.read_text().replace('name = "', 'name = "Again: '))
+    eventually(lambda: person(**{"X-User-ID": "anna"}) != anna)
 
 
 def test_a_shadow_scores_the_same_request_and_the_client_never_knows(running: System, photo: bytes) -> None:
