@@ -61,7 +61,7 @@ $(VENV)/.base:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirements.lock)
+$(VENV)/.run: $(VENV)/.base constraints.txt pyproject.toml $(wildcard */requirements.lock app_*/requirements.txt)
 	@echo "Installing what the system needs into $(VENV), about 500 MB; this takes a minute or two."
 	$(PIP) --no-deps $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 	$(LOCKED) -r serving/requirements.lock -r traffic/requirements.lock -r experiment/requirements.lock
