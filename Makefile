@@ -1,4 +1,4 @@
-# make run · make test · make lint · make bench · make storm · make attack · make evaluate
+# make run · make test · make lint · make bench · make storm · make attack · make evaluate · make screenshots
 # make lock · make sbom · make audit DATABASE=… · make pin
 PYTHON ?= python3
 PHOTOS ?= sample_data
@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint bench storm attack evaluate lock sbom audit pin clean
+.PHONY: run test lint bench storm attack evaluate lock sbom audit pin screenshots clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m local
@@ -52,6 +52,9 @@ pin:
 
 evaluate: $(VENV)/.test
 	$(BIN)/python -m training.evaluate $(PHOTOS) $(if $(filter sample_data,$(PHOTOS)),--all)
+
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.pages.screenshots screenshots
 
 clean:
 	rm -rf $(VENV) .run .cache .coverage .mypy_cache .pytest_cache .ruff_cache *.egg-info

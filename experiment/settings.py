@@ -19,11 +19,11 @@ class Settings(BaseSettings):
 
     Raw rows and photos go after ``keep_days``, or, the oldest first, where the database holds more than
     ``database_mb``; what was counted from them stays. ``state_dir`` is where an earlier version kept its splits, which
-    are taken over once. ``abtest_url`` is where the system answers, ``public_url`` where people find it, and
-    ``abtest_token`` the operator's first token, instead of one made at the first start. ``plan`` and ``variants`` are
-    followed as people edit them. With ``access`` ``token`` the label page takes a labeller's token, and the report an
-    operator's; so it is, unless it is said otherwise, where ``address``, on which nginx listens, is not for this
-    machine only. ``keep_images`` is the folder where the variants
+    are taken over once. ``abtest_url`` is where the system answers, ``public_url`` where people find it,
+    ``abtest_command`` how the command is typed there, and ``abtest_token`` the operator's first token, instead of one
+    made at the first start. ``plan`` and ``variants`` are followed as people edit them. With ``access`` ``token`` the
+    label page takes a labeller's token, and the report an operator's; so it is, unless it is said otherwise, where
+    ``address``, on which nginx listens, is not for this machine only. ``keep_images`` is the folder where the variants
     leave photos to be labelled; ``yes`` means ``images_dir``.
     """
 
@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     database_mb: _Positive = 2048
     keep_images: Path | None = None
     images_dir: Path = _ROOT / ".run" / "images"
+    abtest_command: str = "abtest"
     abtest_token: str = ""
     address: str = "127.0.0.1"
     access: Literal["open", "token"] | None = None

@@ -97,6 +97,7 @@ def commands(place: Place, variants: Sequence[Variant] = VARIANTS) -> dict[str, 
         "STATE_DIR": str(place.folder / "state"),
         "EXPERIMENT_PORT": str(place.experiment_port),
         "ABTEST_URL": place.url,
+        "ABTEST_COMMAND": ".venv/bin/abtest",
     }
     started["experiment"] = ([sys.executable, "-m", "experiment"], follow)
     started["gateway"] = (["sh", _GATEWAY, "keep"], place.gateway)

@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, File, Query, Request, Response, UploadFile
-from fastapi.responses import HTMLResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import APIRouter, FastAPI, File, HTTPException, Query, Request, Response, UploadFile
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from variants import TITLE
+
+from .description import of_the_site
 from .exchange import Exchange, PredictionRoute, unless_left
 from .models.files.folder import Folder, few
-from .pages import STATIC, error_response, form_page, result_page
+from .pages import PAGES, docs_page, error_response, form_page, result_page
 from .predictor import Prediction
 from .settings import Settings
 from .variant import ServedVariant
@@ -72,7 +74,7 @@ async def predict(
     file: _Upload,
     include_image: Annotated[bool, Query(description="Send the photo back, as base64.")] = False,
 ) -> Response:
-    """What the photo shows."""
+    """What is on the photo, and how sure the model is."""
     data, prediction = await _predict(request, file)
     exchange: Exchange = request.state.exchange
     answer = {
@@ -115,6 +117,21 @@ async def form(request: Request) -> Response:
     return form_page(request)
 
 
+@pages.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The description of the API, to be tried."""
+    return docs_page(request)
+
+
+@pages.get("/samples/{name:path}", response_class=FileResponse, include_in_schema=False)
+async def sample(request: Request, name: str) -> Response:
+    """A photo to try with."""
+    path = request.app.state.served.samples.path(name)
+    if path is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such sample.")
+    return FileResponse(path, headers={"Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"})
+
+
 @probes.get("/livez")
 async def livez() -> dict[str, bool]:
     """Whether the process answers."""
@@ -138,6 +155,12 @@ async def metrics(request: Request) -> Response:
     return Response(served.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
+@probes.get("/site/openapi.json", include_in_schema=False)
+async def site(request: Request) -> Response:
+    """What nginx answers for ``/openapi.json``."""
+    return JSONResponse(of_the_site(request.app.openapi()))
+
+
 async def _plain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     response = error_response(request, HTTPStatus(error.status_code), str(error.detail))
@@ -157,15 +180,16 @@ def create_app(folder: Folder, settings: Settings | None = None) -> FastAPI:
         served.close()
 
     app = FastAPIOffline(
-        title=f"Image classifier, variant {folder.name}",
+        title=TITLE,
         description=f"Tells apart what a photo shows: {few(folder.classes)}.",
         version="1.0.0",
+        docs_url=None,  # with our own header
         redoc_url=None,  # its page asks another host for its maker's logo
         lifespan=lifespan,
     )
     app.state.served = served
     app.add_exception_handler(StarletteHTTPException, _plain_error)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", PAGES.static, name="static")
     for router in (predictions, pages, probes):
         app.include_router(router)
     return app

@@ -112,6 +112,9 @@ class PredictionRoute(APIRoute):
     async def _answer(self, request: Request) -> Response:
         async with request.form() as form:
             file = form.get("file")
+            if request.url.path == "/result/" and "sample" in form:
+                served: ServedVariant = request.app.state.served
+                file = served.samples.upload(str(form["sample"]))
             if not isinstance(file, UploadFile) or not (file.filename or file.size):
                 raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, _NO_FILE)
             response: Response = await self.endpoint(request, file)

@@ -6,29 +6,22 @@ from pathlib import Path
 
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.templating import Jinja2Templates
 
-from variants import CLASSES
+from look import Pages, wants_page
 
 from .predictor import Prediction
 
-__all__ = ["STATIC", "error_response", "form_page", "result_page"]
+__all__ = ["PAGES", "docs_page", "error_response", "form_page", "result_page"]
 
-STATIC = Path(__file__).with_name("static")
+PAGES = Pages(Path(__file__).parent, "/static", cache="private, no-cache")
 
-_templates = Jinja2Templates(Path(__file__).with_name("templates"))
-_templates.env.globals["classes"] = CLASSES
-# Pages hold nothing from another host, and nothing may be slipped into them.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "private, no-cache",
-}
+
+def docs_page(request: Request) -> Response:
+    return _page(request, "docs.html", {})
 
 
 def form_page(request: Request) -> Response:
-    return _page(request, "form.html", {})
+    return _page(request, "form.html", {"samples": request.app.state.served.samples.texts()})
 
 
 def result_page(request: Request, prediction: Prediction, filename: str) -> Response:
@@ -39,12 +32,12 @@ def result_page(request: Request, prediction: Prediction, filename: str) -> Resp
 
 
 def error_response(request: Request, status: HTTPStatus, detail: str) -> Response:
-    """A page on ``/result/``, JSON elsewhere."""
-    if request.url.path == "/result/":
+    """A page on ``/result/``, JSON on ``/predict``, elsewhere what was asked for."""
+    path = request.url.path
+    if path == "/result/" or (path != "/predict" and wants_page(request)):
         return _page(request, "error.html", {"detail": detail}, status)
     return JSONResponse({"detail": detail}, status)
 
 
 def _page(request: Request, template: str, context: dict[str, object], status: int = 200) -> Response:
-    context["served"] = request.app.state.served
-    return _templates.TemplateResponse(request, template, context, status, _HEADERS)
+    return PAGES.render(request, template, context | {"served": request.app.state.served}, status)

@@ -16,6 +16,7 @@ from .models.files.folder import Folder, open_folder
 from .photos import pool
 from .photos.kept import Photos
 from .predictor import Predictor
+from .samples import Samples
 from .settings import Settings
 
 __all__ = ["ServedVariant", "listed"]
@@ -41,6 +42,7 @@ class ServedVariant:
         self.folder = folder
         self.settings = settings
         self.metrics = Metrics(folder.name)
+        self.samples = Samples(folder.classes)
         self.photos = Photos(settings.keep_images, settings.keep_images_mb) if settings.keep_images else None
         self.weights: WeightsFile | None = None
         self.engine = ""

@@ -19,7 +19,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        parts = ["abtest", "app_custom", "app_vgg16", "experiment", "local", "nginx", "sample_data", "serving"]
+        parts = ["abtest", "app_custom", "app_vgg16", "experiment", "local", "look", "nginx", "sample_data", "serving"]
         parts += ["traffic", "variants"]
         for part in parts:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -19,7 +19,7 @@ import requests
 from abtest.client import RefusedError
 from abtest.client import System as Client
 from local.parts import ROOT, Place, commands, lay_out
-from variants import CLASSES, VARIANTS, Variant
+from variants import CLASSES, TITLE, VARIANTS, Variant
 
 T = TypeVar("T")
 
@@ -72,7 +72,8 @@ class System:
         self.url = self.place.url
         listed = folder / "variants.toml"
         entries = [f'[[variant]]\nname = "{v.name}"\nservice = "{v.service}"\nport = {v.port}\n' for v in self.variants]
-        listed.write_text(f"classes = {json.dumps(list(classes), ensure_ascii=False)}\n" + "\n".join(entries))
+        head = f'classes = {json.dumps(list(classes), ensure_ascii=False)}\ntitle = "{TITLE}"\n'
+        listed.write_text(head + "\n".join(entries))
         self.plan = folder / "experiment.toml"
         if not self.plan.exists():
             shutil.copy(ROOT / "experiment.toml", self.plan)

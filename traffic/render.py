@@ -12,15 +12,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from traffic.split import Split, make_split, weights
-from variants import VARIANTS, Variant
+from variants import TITLE, VARIANTS, Variant
 
 __all__ = ["UNRECORDED", "render_routes"]
 
 UNRECORDED = 0
 """The epoch of a gateway that serves before it ever heard of a split: all variants in turn."""
 
-# What nginx itself says, in JSON on /predict and on a page on /result/: by its own number for it, the status and the
-# sentence. Numbers that are no status are those of the templates and of nginx's own.
+# What nginx itself says, in JSON on /predict, on a page on /result/, elsewhere as it was asked for: by its own number
+# for it, the status and the sentence. Numbers that are no status are those of the templates and of nginx's own.
 _SENTENCES = {
     400: (400, "This request cannot be understood."),
     403: (403, "Choosing a variant takes an operator's token. Leave X-Variant out, and one is drawn."),
@@ -43,6 +43,7 @@ _SENTENCES = {
     504: (504, "No variant answered in time. Try again in a moment."),
     505: (505, "This version of HTTP is not spoken here."),
 }
+_NO_EXPERIMENT = "The experiment service does not answer. Predictions go on without it."
 
 # Those of them that nginx may say of a request that it could not read.
 _UNREADABLE = (400, 408, 414, 494, 495, 497, 501, 505)
@@ -80,7 +81,8 @@ def render_routes(split: Split, variants: Sequence[Variant] = VARIANTS, key: str
         },
         unreadable=_UNREADABLE,
         within=_WITHIN,
-        error_page=lambda sentence: page.render(sentence=sentence).strip(),
+        no_experiment=_NO_EXPERIMENT,
+        error_page=lambda sentence: page.render(sentence=sentence, site=TITLE).strip(),
         health=health.strip(),
         key=key,
     )

@@ -17,7 +17,17 @@ from experiment.record.experiments import Experiments
 from experiment.record.intake import change_requests, known_requests
 from variants import LABELS
 
-__all__ = ["CHANGEABLE_S", "LABELS", "Given", "Label", "Source", "TooLateError", "give_label", "scored_by"]
+__all__ = [
+    "CHANGEABLE_S",
+    "LABELS",
+    "Given",
+    "Label",
+    "Source",
+    "TooLateError",
+    "count_labels",
+    "give_label",
+    "scored_by",
+]
 
 MOST_CHECKPOINTS = 200
 
@@ -120,6 +130,13 @@ def _refused(row: Request, said: Label) -> Given | None:
         if row.label is not None and not changeable:
             return Given.ALREADY
     return Given.UNKNOWN if said.source == "page" and not row.disagree else None
+
+
+def count_labels(connection: Connection, experiment: int) -> int:
+    """How many labels were given in an experiment, whether they count or not."""
+    every = ("label", "picked", "unused", "left out")
+    total = select(func.sum(counts.c.n)).where(counts.c.experiment == experiment, counts.c.what.in_(every))
+    return int(connection.execute(total).scalar_one() or 0)
 
 
 def _counts(connection: Connection, row: Request, said: Label, plan: Plan | None) -> Given:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiment.control.changes import UndecidedError
 from experiment.control.splits import Entry, StaleError
 from experiment.service import Service
+from experiment.web.schemas import failures
 from traffic.split import Rule, Shadow, Split, SplitError, make_split
 
 __all__ = ["routes"]
@@ -19,7 +20,10 @@ __all__ = ["routes"]
 _MOST = 50
 _T = TypeVar("_T")
 
-routes = APIRouter(prefix="/experiment/split")
+_AWAY = {503: "The database, or a gateway, is away: nothing was changed."}
+_REFUSED = {401: "The token is missing or wrong.", 409: "The split changed meanwhile.", 422: "There is no such split."}
+
+routes = APIRouter(prefix="/experiment/split", tags=["traffic"])
 
 
 class WantedShadow(BaseModel):
@@ -52,7 +56,7 @@ class Wanted(BaseModel):
     variant: str = ""
 
 
-@routes.get("")
+@routes.get("", responses=failures(_AWAY))
 async def current(request: Request) -> dict[str, Any]:
     """The split in force, the one asked for, those before, and the gateways that follow."""
     service: Service = request.app.state.service
@@ -74,7 +78,7 @@ def _state(service: Service) -> dict[str, Any]:
     }
 
 
-@routes.post("")
+@routes.post("", responses=failures(_AWAY | _REFUSED), openapi_extra={"security": [{"token": []}]})
 async def change(request: Request, wanted: Wanted) -> dict[str, Any]:
     """Changes the split; answers once every gateway serves it."""
     service: Service = request.app.state.service

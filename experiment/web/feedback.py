@@ -1,7 +1,6 @@
 """``POST /feedback``: what was really on the photo."""
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import Sequence
@@ -9,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -19,7 +17,10 @@ from experiment.access.rules import Role
 from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label, scored_by
 from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
-from experiment.web.pages import message_page, thanks_page
+from experiment.web.forms import read_fields
+from experiment.web.noted import noted_page
+from experiment.web.pages import message_page
+from experiment.web.schemas import FEEDBACK_BODY, Noted, failures
 from variants import clean, one_of
 
 __all__ = ["Arrivals", "routes"]
@@ -29,7 +30,6 @@ _PATIENCE_S = 3.0
 # Before nginx gives up: what it answers with 503 must not be stored afterwards.
 _ANSWER_S = 8.0
 _MOST_WAITING = 256
-_MOST_BYTES = 4096
 
 _COUNTING = (Given.TAKEN, Given.SAME)
 _WHY_NOT = {
@@ -39,8 +39,24 @@ _WHY_NOT = {
 }
 
 _TICKET = re.compile(r"[0-9a-f]{32}")
+_FAILURES = {
+    200: {"model": Noted, "description": "The same label was given before; or a form, answered with a page."},
+    **failures(
+        {
+            401: "Only an operator may say that a label was given blind.",
+            403: "A form on another site, or somebody else's prediction.",
+            404: "There is no prediction with this request_id.",
+            409: "It has another label already, which stands.",
+            413: "More than 4 KB.",
+            415: "Neither JSON nor a form.",
+            422: "Not understood.",
+            429: "Too much at once; Retry-After says when to come back.",
+            503: "The database, or the record, is behind: try again in a moment.",
+        }
+    ),
+}
 
-routes = APIRouter()
+routes = APIRouter(tags=["feedback"])
 
 
 class Arrivals:
@@ -86,7 +102,9 @@ class _Said:
     label: Label
 
 
-@routes.post("/feedback", status_code=HTTPStatus.CREATED)
+@routes.post(
+    "/feedback", status_code=HTTPStatus.CREATED, response_model=Noted, responses=_FAILURES, openapi_extra=FEEDBACK_BODY
+)
 async def feedback(request: Request) -> Response:
     """Takes a label as JSON, or from a form, which is answered with a page."""
     kind = request.headers.get("content-type", "")
@@ -101,7 +119,7 @@ async def feedback(request: Request) -> Response:
             raise
         return message_page(request, "That did not work", str(error.detail), error.status_code)
     if is_form:
-        return thanks_page(request, said.request_id, said.label)
+        return await noted_page(request, said.request_id, said.label, _WHY_NOT.get(given, ""))
     service: Service = request.app.state.service
     facts: dict[str, Any] = {
         "request_id": said.request_id,
@@ -116,18 +134,7 @@ async def feedback(request: Request) -> Response:
 
 async def _read(request: Request, is_form: bool) -> _Said:
     service: Service = request.app.state.service
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MOST_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Feedback is a few hundred bytes at most.")
-    fields: Any = None
-    with suppress(ValueError, RecursionError):
-        fields = {name: values[0] for name, values in parse_qs(body.decode()).items()} if is_form else json.loads(body)
-    if not isinstance(fields, dict):
-        raise HTTPException(
-            HTTPStatus.UNPROCESSABLE_ENTITY, 'Send a JSON object: {"request_id": "…", "true_label": "…"}.'
-        )
+    fields = await read_fields(request, is_form)
     request_id, label, change = fields.get("request_id"), fields.get("true_label"), bool(fields.get("change"))
     label = clean(label) if isinstance(label, str) else label
     takes_back = change and label in ("", None)
@@ -150,6 +157,8 @@ async def _read(request: Request, is_form: bool) -> _Said:
             HTTPStatus.FORBIDDEN,
             "Only who got the answer may say what the photo showed: send its X-Ticket along, as the field ticket.",
         )
+    if change and request.app.state.answers.were_shown(request_id):
+        raise HTTPException(HTTPStatus.CONFLICT, "The label stands: what the variants answered was shown.")
     # An operator speaks for as many people as he likes, and may say that they had seen no answer.
     trusted = role is Role.OPERATOR
     if fields.get("blind") and not trusted:

@@ -1,29 +1,48 @@
-"""What people see: the report, the photos to label, and a word of thanks."""
+"""What people see: the report, the photos to label, and what became of a label."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import Request, Response
-from fastapi.templating import Jinja2Templates
 
-from experiment.record.labels import LABELS, Label
 from experiment.report import charts
+from look import Pages
 
-__all__ = ["STATIC", "message_page", "render_page", "thanks_page"]
+__all__ = ["PAGES", "message_page", "render_page"]
 
-STATIC = Path(__file__).with_name("static")
+PAGES = Pages(Path(__file__).parent, "/experiment/static", cache="no-store")
 
-_templates = Jinja2Templates(Path(__file__).with_name("templates"))
-_templates.env.globals["charts"] = charts
-_templates.env.trim_blocks = _templates.env.lstrip_blocks = True
+_MOST_MISTAKES = 12
+_HOME = ("/", "Another photo")
 
 
 def _moment(ts: float, form: Literal["", "iso"] = "") -> str:
     moment = datetime.fromtimestamp(ts, UTC)
     return moment.isoformat(timespec="seconds") if form else f"{moment:%d %b %Y, %H:%M:%S}"
+
+
+def _clock(ts: float) -> str:
+    return f"{datetime.fromtimestamp(ts, UTC):%H:%M}"
+
+
+def _projected(ts: float, now: float) -> str:
+    """When something is expected, as exactly as that can be said."""
+    moment = datetime.fromtimestamp(ts, UTC)
+    return f"{moment:%H:%M} UTC" if ts - now < 12 * 3600 else f"{moment:%d %b %Y}".lstrip("0")
+
+
+def _points(difference: float) -> str:
+    number = f"{100 * difference:g}"
+    return f"{number} point{'s' if number != '1' else ''}"
+
+
+def _mistakes(rows: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str, int]]:
+    """The most frequent pairs of label and wrong answer, with their numbers."""
+    wrong = [(label, answer, n) for label, of in rows.items() for answer, n in of.items() if label != answer]
+    return sorted(wrong, key=lambda each: -each[2])[:_MOST_MISTAKES]
 
 
 def _duration(seconds: float) -> str:
@@ -46,33 +65,28 @@ def _certainty(verdict: Mapping[str, float]) -> float:
     return min(1.0, reached)
 
 
-_templates.env.filters |= {
+PAGES.templates.env.globals["charts"] = charts
+PAGES.templates.env.filters |= {
     "moment": _moment,
+    "clock": _clock,
+    "projected": _projected,
+    "mistakes": _mistakes,
+    "points": _points,
     "duration": _duration,
     "evidence": _evidence,
     "chance": _chance,
     "certainty": _certainty,
 }
-# Pages hold nothing from another host, and nothing may be slipped into them.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def render_page(request: Request, template: str, context: dict[str, Any], status: int = 200) -> Response:
-    context["logged_in"] = getattr(request.state, "logged_in", False)
-    return _templates.TemplateResponse(request, template, context, status, _HEADERS)
+    logged_in = getattr(request.state, "logged_in", False)
+    return PAGES.render(request, template, context | {"logged_in": logged_in}, status)
 
 
-def message_page(request: Request, title: str, sentence: str, status: int = 200) -> Response:
-    return render_page(request, "message.html", {"title": title, "sentence": sentence}, status)
-
-
-def thanks_page(request: Request, request_id: str, given: Label) -> Response:
-    """What was noted, and a way to change it."""
-    ticket = given.ticket.hex() if given.ticket else ""
-    context = {"request_id": request_id, "ticket": ticket, "label": given.label, "labels": LABELS}
-    return render_page(request, "thanks.html", context)
+def message_page(
+    request: Request, title: str, sentence: str, status: int = 200, ways: Sequence[tuple[str, str]] = (_HOME,)
+) -> Response:
+    """A sentence, and ``ways`` to go on: addresses and what they are called."""
+    context = {"title": title, "sentence": sentence, "ways": ways, "failed": status >= 400, "tab": "experiment"}
+    return render_page(request, "message.html", context, status)

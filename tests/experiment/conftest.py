@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ class At:
     def __init__(self, folder: Path, database_url: str = "", **settings: Any) -> None:
         self.ledger = Ledger(folder / "ledger")
         self.state_folder = folder / "state"
-        self.state_folder.mkdir(exist_ok=True)
+        self.state_folder.mkdir(parents=True, exist_ok=True)
         self.plan = folder / "experiment.toml"
         if not self.plan.exists():
             self.plan.write_text(PLAN_TEXT)
@@ -246,22 +246,24 @@ def report_under() -> Callable[..., Any]:
     return make
 
 
-@pytest.fixture
-def serve_http() -> Iterator[Callable[[At], str]]:
+@contextmanager
+def on_port(running: At) -> Iterator[str]:
     """Puts a service's application on a port, beside the client that runs it."""
-    servers: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def make(running: At) -> str:
-        port = free_port()
-        config = uvicorn.Config(running.client.app, port=port, lifespan="off", log_config=None, ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        servers.append((server, thread))
+    port = free_port()
+    config = uvicorn.Config(running.client.app, port=port, lifespan="off", log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
         eventually(lambda: server.started)
-        return f"http://127.0.0.1:{port}"
-
-    yield make
-    for server, thread in servers:
+        yield f"http://127.0.0.1:{port}"
+    finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture
+def serve_http() -> Iterator[Callable[[At], str]]:
+    """Puts services on ports until the test is over."""
+    with ExitStack() as stack:
+        yield lambda running: stack.enter_context(on_port(running))

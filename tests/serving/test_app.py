@@ -5,6 +5,7 @@ import threading
 from html import unescape
 from pathlib import Path
 from unittest.mock import patch
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,6 +14,7 @@ from serving.models.files.choice import Model, choose
 from serving.models.files.folder import Folder
 from tests.serving.apps import GOOD, STARTER, app_of, send, serving, variant_in
 from tests.serving.photos import encoded, quarters
+from variants import CLASSES
 
 
 def test_an_answer(client: TestClient) -> None:
@@ -108,7 +110,7 @@ def test_the_form(path: str, client: TestClient) -> None:
     assert page.status_code == 200
     assert re.search('<form action="/result/" method="post" enctype="multipart/form-data">', page.text)
     assert re.search('<input type="file" id="file" name="file"[^>]* required', page.text)
-    assert '<label for="file">' in page.text
+    assert '<label class="drop" for="file">' in page.text
     assert "starter.safetensors" in page.text
 
 
@@ -119,7 +121,7 @@ def test_pages_let_nothing_in_from_elsewhere(path: str, client: TestClient) -> N
     policy = dict(rule.split(" ", 1) for rule in page.headers["Content-Security-Policy"].split("; "))
     assert policy["default-src"] == "'self'"
     assert "unsafe" not in str(policy)
-    assert not re.search(r"(?:src|href|action)=\"(?!/|data:image/jpeg;base64,)", page.text)
+    assert not re.search(r"(?:src|href|action)=\"(?!/|#|data:image/jpeg;base64,)", page.text)
     assert "<style" not in page.text
     assert " style=" not in page.text
     assert not re.search(r"<script(?! src=)", page.text)
@@ -199,8 +201,40 @@ def test_a_wrong_method(method: str, path: str, client: TestClient) -> None:
 
 def test_a_wrong_address(client: TestClient) -> None:
     answer = client.get("/no/such/page")
+    page = client.get("/no/such/page", headers={"Accept": "text/html,*/*"})
 
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+    assert (page.status_code, page.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_a_sample_is_answered_like_a_photo(client: TestClient) -> None:
+    page = client.get("/").text
+    samples = [unescape(name) for name in re.findall('<button name="sample" value="([^"]+)">', page)]
+    assert len(samples) == 6
+    assert {sample.rpartition("/")[0] for sample in samples} == set(CLASSES)
+
+    photo = client.get(f"/samples/{quote(samples[0])}")
+    answer = client.post("/result/", files={"sample": (None, samples[0])})
+    assert photo.headers["Content-Type"] == "image/jpeg"
+    assert answer.status_code == 200
+    assert samples[0].rpartition("/")[2] in answer.text
+    assert answer.headers["X-Image-SHA256"] == hashlib.sha256(photo.content).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["../variants/variants.toml", "no/no.jpg", ""])
+def test_only_samples_are_given_out(name: str, client: TestClient) -> None:
+    assert client.get(f"/samples/{name}").status_code == 404
+    assert client.post("/result/", files={"sample": (None, name)}).status_code == 422
+    assert client.post("/predict", files={"sample": (None, f"{CLASSES[2]}/lemons-in-a-bowl.jpg")}).status_code == 422
+
+
+def test_the_details_are_there_and_closed(client: TestClient) -> None:
+    page = send(client, path="/result/").text
+
+    shown = re.sub("<details>.*?</details>", "", page, flags=re.S)
+    assert "custom" in page
+    assert "custom" not in shown
+    assert "starter.safetensors" not in shown
 
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"])
@@ -232,6 +266,6 @@ def test_a_result_page_asks_what_it_was_where_somebody_listens(tmp_path: Path, c
     with serving(tmp_path, feedback_url="/feedback") as asking:
         page = send(asking, path="/result/", headers={"X-Request-ID": "mine"}).text
 
-    assert '<form class="feedback" action="/feedback" method="post">' in page
-    assert '<input type="hidden" name="request_id" value="mine">' in page
+    assert page.count('<form action="/feedback" method="post">') == 2
+    assert page.count('<input type="hidden" name="request_id" value="mine">') == 2
     assert re.findall('<button name="true_label" value="([^"]+)">', page) == ["lemon", "apple", "grapes", "other"]

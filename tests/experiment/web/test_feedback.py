@@ -4,6 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -149,7 +150,7 @@ def test_labels_work_on_either_database(serve: Callable[..., Any], database_url:
 def test_a_label_may_be_changed_or_taken_back_for_ten_minutes(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work.ledger.write(line("a", predicted_class=APPLE))
     page = at_work.client.post("/feedback", data={"request_id": "a", "true_label": LEMON})
-    assert 'name="change"' in page.text
+    assert "Undo" in page.text
     form = {"request_id": "a", "change": "1"}
     assert f"Noted: {APPLE}" in at_work.client.post("/feedback", data=form | {"true_label": APPLE}).text
     assert at_work.report()["labels"]["given"] == 1
@@ -210,3 +211,38 @@ def test_a_label_that_was_typed_is_taken_however_its_letters_are_written(
     assert refused.status_code == 422
     assert "There is no class &#39;beetle&#39;. There are k\u00e4fer 0, " in refused.text
     assert "\u2026 (21 in all)" in refused.text
+
+
+def test_what_the_other_variant_said_is_shown_after_the_label_which_then_stands(at_work: At) -> None:
+    at_work.ledger.write(both("a", APPLE, LEMON))
+    ask = {"request_id": "a"}
+    eventually(lambda: at_work.report()["pairs"]["disagree"])
+    assert at_work.client.post("/feedback/answers", data=ask).status_code == 404
+
+    noted = at_work.client.post("/feedback", data=ask | {"true_label": LEMON}).text
+    assert f"Noted: {LEMON}." in noted
+    assert "vgg16" not in noted
+    assert "1 label so far: see which model is ahead" in noted
+
+    shown = at_work.client.post("/feedback/answers", data=ask).text
+    assert f"<strong>custom</strong> said {APPLE}, <strong>vgg16</strong> said {LEMON}. Your label stays." in unescape(
+        shown
+    )
+    assert "Undo" not in shown
+    for label in (APPLE, ""):
+        assert at_work.client.post("/feedback", data=ask | {"change": "1", "true_label": label}).status_code == 409
+    assert at_work.report()["labels"]["given"] == 1
+
+
+def test_a_foreign_site_is_told_no_answers(at_work: At) -> None:
+    answer = at_work.client.post(
+        "/feedback/answers", data={"request_id": "a"}, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert answer.status_code == 403
+
+
+def test_a_label_that_does_not_count_is_said_so_on_the_page(at_work: At) -> None:
+    at_work.ledger.write(line("a"), line("b", image_sha256=hashlib.sha256(b"a").hexdigest()))
+    assert at_work.give("a", LEMON) == 201
+    page = at_work.client.post("/feedback", data={"request_id": "b", "true_label": LEMON}).text
+    assert "a photo counts once" in page

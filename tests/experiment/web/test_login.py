@@ -56,7 +56,7 @@ def test_labelling_behind_a_token(disputed: At, serve_http: Callable[[At], str],
     log_in(page, labeller)
     page.get_by_text("4 left").wait_for()
     assert page.url == f"{url}/experiment/label"
-    assert page.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 300
+    assert page.locator("main img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 300
     page.get_by_role("button", name="lemon").click()
     page.get_by_text("3 left").wait_for()
 

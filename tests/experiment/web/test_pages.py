@@ -1,31 +1,19 @@
 """The report as people see it, in a browser and without one."""
 
-import random
+import csv
 import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.classes import APPLE, GRAPES, LEMON
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both, line
+from tests.pages.states import fill
 from tests.system import eventually
-
-
-def fill(running: At, labels: int = 60) -> None:
-    """Photos of which vgg16 gets more right than custom, with labels."""
-    dice = random.Random(2)
-    truths = {str(number): dice.choice([APPLE, GRAPES, LEMON]) for number in range(200)}
-    for number, (name, truth) in enumerate(truths.items()):
-        custom, vgg16 = (truth if dice.random() < share else APPLE for share in (0.6, 0.95))
-        seconds = dice.lognormvariate(-3, 0.5)
-        running.ledger.write(both(name, custom, vgg16, ("custom", "vgg16")[number % 2], upstream_time_s=seconds))
-    eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 200)
-    for name in list(truths)[:labels]:
-        assert running.give(name, truths[name]) == 201
-    running.service._cache.clear()
 
 
 @pytest.fixture
@@ -60,8 +48,9 @@ def test_an_empty_report_can_be_read(at_work: At) -> None:
     page = at_work.client.get("/experiment")
     assert page.status_code == 200
     assert "Keep going" in page.text
-    assert "No labels yet." in page.text
-    assert "No predictions yet." in page.text
+    assert "No labels yet: three ways to start" in page.text
+    for empty in ("Accuracy", "Answering times", "Class by class", "Guardrails</h2>"):
+        assert empty not in page.text
 
 
 def test_the_report_holds_all_its_parts_and_nothing_from_elsewhere(at_work: At) -> None:
@@ -74,6 +63,8 @@ def test_the_report_holds_all_its_parts_and_nothing_from_elsewhere(at_work: At) 
         "Difference in accuracy",
         "only vgg16",
         "Traffic, seen and wanted",
+        "Split not checked yet",
+        "Decided",
         "Answering times",
         "Class by class",
         "What was taken for what",
@@ -111,10 +102,90 @@ def test_nothing_overflows(
 
 def test_the_page_renews_itself(at_work: At, address: str, open_page: Callable[..., Page]) -> None:
     page = open_page(f"{address}/experiment")
-    assert page.get_by_text("No labels yet.").count()
+    assert page.get_by_text("No labels yet: three ways to start").count()
     at_work.ledger.write(line("a"))
     eventually(lambda: at_work.give("a", LEMON) == 201)
-    page.get_by_text("1 of 1 right", exact=True).wait_for(timeout=10_000)
+    page.get_by_text("1 of 1 right", exact=True).wait_for(timeout=60_000)
+
+
+def test_what_a_reader_is_at_stays_and_what_changed_is_said(
+    at_work: At, address: str, open_page: Callable[..., Page]
+) -> None:
+    at_work.force()
+    fill(at_work, labels=20)
+    page = open_page(f"{address}/experiment")
+    page.locator("#fair-details summary").click()
+    link = page.get_by_role("link", name="CSV of latency")
+    link.focus()
+    at = page.evaluate("scrollY")
+
+    assert at_work.give("20", "other") == 201
+    at_work.ledger.write(line("new"))
+    page.locator("#numbers").get_by_text("21", exact=True).wait_for(timeout=60_000)
+    eventually(lambda: "21that count" in (page.locator("#news").text_content() or ""))
+    page.locator("#numbers").get_by_text("201", exact=True).wait_for(timeout=60_000)
+    page.locator("#traffic").get_by_text("201").wait_for(timeout=60_000)
+
+    assert page.locator("#fair-details").get_attribute("open") is not None
+    assert link.evaluate("link => link === document.activeElement")
+    assert page.evaluate("scrollY") == at
+
+
+def test_charts_say_their_values_by_pointer_and_by_key(
+    at_work: At, address: str, open_page: Callable[..., Page]
+) -> None:
+    fill(at_work, labels=40)
+    page = open_page(f"{address}/experiment")
+    chart, readout = page.locator("#difference .chart"), page.locator("#difference .readout")
+    chart.hover()
+    expect(readout).to_contain_text("vgg16 less custom")
+    chart.focus()
+    for key, text in (("End", "40 labels"), ("ArrowLeft", "39 labels"), ("Home", "1 label,")):
+        page.keyboard.press(key)
+        expect(readout).to_contain_text(text)
+    page.get_by_role("link", name="Over time").click()
+    expect(page.get_by_role("link", name="By labels")).to_be_visible()
+
+
+def test_each_chart_comes_as_a_table(at_work: At) -> None:
+    fill(at_work, labels=40)
+    page = at_work.client.get("/experiment").text
+    tables = set(re.findall('href="(/experiment/csv/[a-z]+.csv)"', page))
+    assert len(tables) == 6
+    for table in tables:
+        answer = at_work.client.get(table)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        head, *rows = csv.reader(answer.text.splitlines())
+        assert rows
+        assert {len(row) for row in rows} == {len(head)}
+    assert at_work.client.get("/experiment/csv/nothing.csv").status_code == 404
+
+
+def test_a_guardrail_wins_over_the_green_of_a_verdict(at_work: At) -> None:
+    fill(at_work, labels=160)
+    assert 'class="verdict better"' in at_work.client.get("/experiment").text
+    at_work.force("weighted", {"custom": 100}, "guardrail", "vgg16 failed 40 of its last 120 requests")
+    eventually(lambda: at_work.report()["guardrail"]["latched"])
+    page = at_work.client.get("/experiment").text
+    assert 'class="verdict latched"' in page
+    assert "A guardrail acted" in page
+    assert at_work.client.get("/experiment/state.json").json() == {"state": "guardrail"}
+
+
+def test_first_steps_run_as_printed_in_this_deployment(serve: Callable[..., Any]) -> None:
+    with serve(abtest_command="docker-compose exec -T experiment abtest") as running:
+        page = unescape(running.client.get("/experiment").text)
+    assert "docker-compose exec -T experiment abtest split --pair<" in page
+    assert 'docker-compose run --rm -T -v "$PWD/sample_data:/photos:ro" experiment abtest replay /photos' in page
+    assert "http://testserver/feedback" in page
+
+
+def test_browsers_get_pages_and_programs_json(at_work: At) -> None:
+    for path, status in (("/experiment/nothing", 404), ("/experiment?id=99", 404), ("/experiment?id=first", 422)):
+        page = at_work.client.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert page.status_code == status
+        assert "<h1>" in page.text
+    assert at_work.client.get("/experiment/nothing").json() == {"detail": "Not Found"}
 
 
 @pytest.fixture
@@ -143,3 +214,31 @@ def test_photos_are_labelled_by_a_key_or_a_button(
             page.get_by_role("button", name=LEMON).click()
     page.get_by_text("Nothing to label").wait_for()
     assert disputed.report()["pairs"]["only_candidate"] == 2
+
+
+def test_a_label_is_undone_and_a_skipped_photo_does_not_come_at_once(
+    disputed: At, serve_http: Callable[[At], str], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"{serve_http(disputed)}/experiment/label")
+    shown = page.locator("[name=request_id]").first
+    for _ in range(4):
+        before = shown.input_value()
+        page.keyboard.press("s")
+        page.wait_for_url(f"**/label?skip={before}")
+        assert shown.input_value() != before
+
+    labelled = shown.input_value()
+    page.keyboard.press("3")
+    page.get_by_text("1 left").wait_for()
+    expect(page.get_by_text(f"The photo before: {LEMON}.")).to_be_visible()
+    page.keyboard.press("u")
+    page.get_by_text("2 left").wait_for()
+    assert shown.input_value() == labelled
+    assert disputed.report()["labels"]["given"] == 0
+
+    page.keyboard.press("1")
+    page.get_by_text("1 left").wait_for()
+    page.keyboard.press("s")
+    page.get_by_role("heading", name="That was the only one").wait_for()
+    page.goto(page.url.split("?")[0] + "/done")
+    expect(page.get_by_role("listitem").filter(has_text="custom")).to_contain_text([f"{APPLE} right"])

@@ -1,0 +1,3 @@
+"use strict";
+
+SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", presets: [SwaggerUIBundle.presets.apis], deepLinking: true });
