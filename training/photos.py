@@ -12,14 +12,13 @@ from serving.photos.pixels import to_pixels
 from serving.photos.view import View
 from variants import CLASSES
 
-__all__ = ["CLASSES", "MEAN", "SIDE", "STD", "Photo", "find", "load", "normalise", "pixels", "trim"]
+__all__ = ["CLASSES", "MEAN", "SIDE", "STD", "Photo", "find", "load", "normalise", "pixels"]
 
 SIDE = 150
 MEAN = (0.485, 0.456, 0.406)  # of RGB in [0, 1]
 STD = (0.229, 0.224, 0.225)
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-_WHITE = 244  # a grey level that JPEG's ringing in a white margin stays above
 
 
 class Photo(NamedTuple):
@@ -32,17 +31,23 @@ class Photo(NamedTuple):
     def source(self) -> str:
         return self.path.stem.split("_")[0]
 
+    @property
+    def name(self) -> str:
+        """The class and the file's name, wherever the folder lies."""
+        return f"{CLASSES[self.label]}/{self.path.name}"
+
 
 def find(folder: Path) -> list[Photo]:
-    """Every photo in ``folder/<class>/``, sorted by class and name."""
+    """Every photo in ``folder/<class>/``, sorted by class and name; ``FileNotFoundError`` where a class has none."""
     found = [
         Photo(path, label)
         for label, name in enumerate(CLASSES)
         for path in sorted((folder / name).glob("*"))
         if path.suffix.lower() in _SUFFIXES
     ]
-    if not found:
-        raise FileNotFoundError(f"no photos in {folder}/{{{','.join(CLASSES)}}}")
+    missing = [name for label, name in enumerate(CLASSES) if all(photo.label != label for photo in found)]
+    if missing:
+        raise FileNotFoundError(f"no photos of {', '.join(missing)} in {folder}: each class needs a folder of its name")
     return found
 
 
@@ -50,15 +55,6 @@ def load(path: Path) -> Image.Image:
     """A photo upright and in RGB."""
     with Image.open(path) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
-
-
-def trim(image: Image.Image) -> Image.Image:
-    """``image`` without white margins; whole, where too little would be left."""
-    ink = np.asarray(image.convert("L")) < _WHITE
-    rows, columns = (np.flatnonzero(ink.mean(axis) > 0.02) for axis in (1, 0))
-    if len(rows) < 8 or len(columns) < 8:
-        return image
-    return image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
 
 
 def pixels(image: Image.Image) -> Tensor:

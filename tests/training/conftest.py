@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from training import augment
+from training import bank
 from training.photos import CLASSES
 
 Orchard = Callable[[int], Path]
@@ -31,9 +31,9 @@ def fruit(name: str, dice: random.Random, size: tuple[int, int] = (104, 128), ta
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    monkeypatch.setattr(augment, "_GROUNDS", 12)
+    monkeypatch.setattr(bank, "CACHE", tmp_path / "cache")
 
 
 @pytest.fixture

@@ -1,0 +1,40 @@
+import math
+
+import pytest
+import torch
+
+from training.score import calibration, count, temperature
+from training.sources import table
+
+
+def test_answers_are_counted() -> None:
+    result = count(torch.tensor([0, 0, 1, 1, 1, 0]), [0, 0, 0, 1, 1, 1])
+    assert result.confusion.tolist() == [[2, 1, 0], [1, 2, 0], [0, 0, 0]]
+    assert result.accuracy == pytest.approx(2 / 3)
+    assert result.recalls[:2] == pytest.approx([2 / 3, 2 / 3])
+    assert math.isnan(result.recalls[2])
+    assert result.table().splitlines()[2] == "| apple | 3 | 0.667 | 2 | 1 | 0 |"
+
+
+def test_what_is_sure_and_wrong_is_counted() -> None:
+    logits = torch.tensor([[0.95, 0.05, 1e-9], [0.95, 0.05, 1e-9], [0.6, 0.4, 1e-9], [0.5, 0.3, 0.2]]).log()
+    error, sure, wrong = calibration(logits, torch.tensor([0, 1, 0, 0]))
+    assert (sure, wrong) == (0.5, 0.5)
+    assert error == pytest.approx((abs(1 - 1.9) + abs(1 - 0.6) + abs(1 - 0.5)) / 4, abs=1e-5)
+
+
+def test_the_temperature_undoes_what_was_multiplied() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(20_000, 3) * 2
+    labels = torch.multinomial(logits.softmax(1), 1).flatten()
+    assert temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+
+
+def test_the_table_has_each_source_and_their_mean() -> None:
+    easy = (torch.eye(3)[[0, 1]] * 5, torch.tensor([0, 1]))
+    hard = (torch.eye(3)[[0, 1]] * 5, torch.tensor([1, 1]))
+    lines = table({"easy": easy, "hard": hard}).splitlines()
+    assert lines[2].startswith("| easy | 2 | 1.000 | 1.000 | 1.000 | – |")
+    assert lines[3].startswith("| hard | 2 | 0.500 | – | 0.500 | – |")
+    assert lines[4].startswith("| mean | 4 | 0.750 | 1.000 | 0.750 | – |")
+    assert lines[-1].startswith("Temperature: ")
