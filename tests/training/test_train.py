@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from serving.models.networks.weights import load
 
 from app_vgg16.app.model import FruitVGG16
+from serving.models.networks.weights import load
 from tests.training.conftest import Orchard
 from training import bank, network, sources, train
 from training.photos import CLASSES, find
