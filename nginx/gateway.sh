@@ -356,8 +356,8 @@ feel() {
     done
 }
 
-# A variant hangs that is silent three times in a row; from the first time on, nobody waits longer than ANSWER_S. One
-# that refuses a connection is down, which costs no time.
+# A variant hangs that is silent three times in a row while another one is well: then nobody waits for it. From the first
+# time on, nobody waits longer than ANSWER_S. One that refuses a connection is down, which costs no time.
 probe() {
     [ -S "$RUN_DIR/gateway.sock" ] || return 0
     names=$(sed -n 's/^upstream replicas_\(.*\) {$/\1/p' "$RUN_DIR/routes.conf")
@@ -369,22 +369,25 @@ probe() {
     # shellcheck disable=SC2046,SC2086  (names have no spaces)
     curl -s --parallel --max-time 3 --unix-socket "$RUN_DIR/gateway.sock" \
         -w '%{url_effective} %{http_code}\n' \
-        $(for name in $names; do echo "-o /dev/null http://nginx/livez/$name"; done) 2>/dev/null |
-        while read -r url status; do
-            name=${url##*/}
-            case $status in
-                000) ;; # nginx itself said nothing
-                504)
-                    echo silent >>"$RUN_DIR/silent-$name"
-                    [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 3 ] || [ -f "$RUN_DIR/hung-$name" ] ||
-                        { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
-                    ;;
-                *)
-                    rm -f "$RUN_DIR/silent-$name"
-                    [ ! -f "$RUN_DIR/hung-$name" ] || { rm -f "$RUN_DIR/hung-$name"; say "$name answers again."; }
-                    ;;
-            esac
-        done
+        $(for name in $names; do echo "-o /dev/null http://nginx/livez/$name"; done) >"$RUN_DIR/felt" 2>/dev/null
+    well=$(grep -c ' 200$' "$RUN_DIR/felt")
+    while read -r url status; do
+        name=${url##*/}
+        # Where no other can answer, one that is slow is better than none.
+        [ "$status" != 504 ] || [ "$well" -gt 0 ] || status=slow
+        case $status in
+            000) ;; # nginx itself said nothing
+            504)
+                echo silent >>"$RUN_DIR/silent-$name"
+                [ "$(wc -l <"$RUN_DIR/silent-$name")" -lt 3 ] || [ -f "$RUN_DIR/hung-$name" ] ||
+                    { : >"$RUN_DIR/hung-$name"; say "$name hangs; the others answer for it."; }
+                ;;
+            *)
+                rm -f "$RUN_DIR/silent-$name"
+                [ ! -f "$RUN_DIR/hung-$name" ] || { rm -f "$RUN_DIR/hung-$name"; say "$name answers again."; }
+                ;;
+        esac
+    done <"$RUN_DIR/felt"
 }
 
 # Prints what nginx and this script say, as long as process $1 lives.
