@@ -93,7 +93,7 @@ def test_one_variant_alone_in_a_container(docker_compose: list[str]) -> None:
 
 
 def test_one_variant_alone_in_a_virtual_environment(tmp_path: Path) -> None:
-    for part in ("app_vgg16", "serving", "variants"):
+    for part in ("app_vgg16", "look", "serving", "variants"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "constraints.txt", tmp_path)
     port = free_port()

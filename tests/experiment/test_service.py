@@ -95,7 +95,7 @@ def test_a_guardrail_that_tripped_is_shown(at_work: At) -> None:
     guardrail = eventually(lambda: (found := at_work.report()["guardrail"])["latched"] and found)
     assert guardrail["reason"] == "vgg16 failed 9 of its last 9 requests"
     assert at_work.report()["verdict"]["next"]["command"] == "abtest rollback"
-    assert "Guardrail: all traffic goes to custom" in at_work.client.get("/experiment").text
+    assert "All traffic goes to custom." in at_work.client.get("/experiment").text
     at_work.force("round_robin", action="rollback")
     eventually(lambda: not at_work.report()["guardrail"]["latched"])
 

@@ -1,5 +1,6 @@
 """Experiments belong to versions of variants; their record outlives both."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from experiment.plan import Plan, PlanError
 from experiment.record.database import Database
 from experiment.record.experiments import take_up
-from tests.experiment.conftest import At, line
+from tests.experiment.conftest import PLAN_TEXT, At, line
 from tests.system import eventually
 
 OLD = Plan(name="The first two", control="resnet", candidate="swin")
@@ -20,7 +21,9 @@ def test_the_record_of_variants_that_are_gone_stays_readable(at_work: At) -> Non
     """Beside the experiment that runs."""
     service = at_work.service
     take_up(service.database, OLD)
-    lines = [line(f"r{number}", ("resnet", "swin")[number % 2], predicted_class="wolf") for number in range(10)]
+    # The ledger knows milliseconds; these are not to be of the one in which the experiment began.
+    ts = time.time() + 0.01
+    lines = [line(f"r{number}", ("resnet", "swin")[number % 2], predicted_class="wolf", ts=ts) for number in range(10)]
     at_work.ledger.write(*lines)
     number = 2
     eventually(lambda: sum((service.report(number) or {})["traffic"]["assigned"].values()) == 10)
@@ -54,12 +57,9 @@ def test_a_new_experiment_needs_variants_that_there_are(serve: Callable[..., Any
 
 def test_what_ran_in_it_is_known_by_its_hash(at_work: At) -> None:
     running = {"custom": {"file": "a.safetensors", "sha256": "a" * 64}, "vgg16": {"file": "b.onnx", "sha256": "b" * 64}}
-    service = at_work.service
-    service._running = running
-    service.plan = service.plan.model_copy(update={"name": "The next two"})
-    service._take_up()
-
-    found = at_work.report()
+    at_work.service._running = running
+    at_work.plan.write_text('name = "The next two"\n' + PLAN_TEXT)
+    found = eventually(lambda: (report := at_work.report())["experiment"]["name"] == "The next two" and report)
     assert {name: [version["sha256"] for version in used] for name, used in found["weights"].items()} == {
         "custom": ["a" * 64],
         "vgg16": ["b" * 64],
