@@ -85,6 +85,10 @@ class Processes:
 
     def stop_all(self, patience_s: float) -> None:
         """Ends everything, after ``patience_s`` by force."""
+        # Why one ended comes before all is silenced.
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                self._readers[name].join(_LAST_WORDS_S)
         # What is cut off in the middle of something may complain, of nothing that matters.
         self._ending = True
         for name in self._running:

@@ -127,7 +127,7 @@ def test_nothing_is_dropped_when_containers_come_and_go(stack: Stack, photo: byt
 
     assert set(load.outcomes) == {"200"}
     # To the guardrail a variant that is killed is one that fails, so it may have taken the candidate's traffic.
-    stack.execute("experiment", "abtest", "split", "round-robin")
+    eventually(lambda: "In force" in stack.execute("experiment", "abtest", "split", "round-robin"))
     eventually(lambda: Counter(stack.variants(photo, 10)) == {"custom": 5, "vgg16": 5})
 
 

@@ -28,7 +28,8 @@ from tests.serving.photos import SIDE, VIEW, quarters, scenery
 from variants import CLASSES
 
 # What 16 bits and another order of the sums may change.
-CLOSE = 0.02
+# As `python -m serving check` has it.
+CLOSE = 0.05
 
 
 def folder_of(path: Path, given: Folder = CUSTOM) -> Folder:
@@ -89,7 +90,7 @@ def test_the_fast_engine_answers_as_pytorch_does(
         assert (scores.shape, scores.dtype) == (wanted.shape, wanted.dtype) == ((3,), np.dtype(np.float32))
         assert np.abs(scores - wanted).max() < CLOSE
         assert scores.sum() == pytest.approx(1, abs=1e-2)
-    assert np.abs(np.subtract(found, answers)).mean() < CLOSE / 8
+    assert np.abs(np.subtract(found, answers)).mean() < CLOSE / 10
     assert np.ptp(answers, axis=0).max() > 0.2, "the photos are all the same to it"
 
 
