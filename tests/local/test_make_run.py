@@ -87,9 +87,7 @@ def test_a_missing_file_is_named(project: Project) -> None:
     with project.started() as process:
         assert process.wait(60) != 0
 
-    assert re.search(
-        r"vgg16 cannot start: no weights in .*artifacts: neither transfer_learning_model\.pt", project.said()
-    )
+    assert re.search("vgg16 cannot start: no model in .*artifacts: put its file there", project.said())
     assert "app_vgg16 ended, so everything was stopped." in project.said()
 
 
