@@ -120,6 +120,7 @@ first() {
     rm -f "$RUN_DIR"/*.sock "$RUN_DIR"/hung-* "$RUN_DIR"/silent-* "$RUN_DIR"/people.* "$STATE_DIR"/written.*
     new_run
     echo '{"low":false}' >"$RUN_DIR/ledger.json"
+    certificate >"$RUN_DIR/certificate"
     : >"$RUN_DIR/people.log"
     [ -f "$RUN_DIR/error.log" ] || : >"$RUN_DIR/error.log"
     fill "$CONF_DIR/nginx.conf.in" >"$RUN_DIR/nginx.conf"
@@ -265,14 +266,17 @@ watch() {
             larger "$LEDGER_DIR/ledger.jsonl" "$LEDGER_BYTES" && rotate
             make_room
             # A certificate that was renewed is taken up.
-            shown=$(cat "$TLS_CERT" "$TLS_KEY" 2>/dev/null | cksum)
-            [ "$shown" = "${certificate:-$shown}" ] || kill -HUP "$(cat "$RUN_DIR/nginx.pid")" 2>/dev/null
-            certificate=$shown
+            [ "$(certificate)" = "$(cat "$RUN_DIR/certificate")" ] || {
+                certificate >"$RUN_DIR/certificate"
+                kill -HUP "$(cat "$RUN_DIR/nginx.pid")" 2>/dev/null
+            }
         fi
         rounds=$((rounds + 1))
         sleep 1
     done
 }
+
+certificate() { cat "$TLS_CERT" "$TLS_KEY" 2>/dev/null | cksum; }
 
 larger() { [ -n "$(find "$1" -size "+${2}c" 2>/dev/null)" ]; }
 
