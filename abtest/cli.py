@@ -1,8 +1,6 @@
 """The ``abtest`` command: a client of a running system."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from math import isinf
@@ -16,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from abtest import lifecycle, show
 from abtest.aftermath import add_aftermath, look_before
-from abtest.client import RefusedError, System, default_url, token_beside
-from abtest.replay import ReplayError, find_photos
+from abtest.client import System, default_url, token_beside
+from abtest.explained import explained
+from abtest.replay import find_photos
 from abtest.replay import replay as send_all
-from abtest.typed import in_full, prefix
 from experiment.statistics.simulation import Scenario
 from experiment.statistics.simulation import simulate as run_simulation
 from variants import VARIANTS
@@ -85,7 +83,7 @@ def find(
 def status(context: typer.Context, as_json: _Json = False) -> None:
     """Shows the variants, their health, and the split: the share wanted and the share seen."""
     system: System = context.obj
-    with _explained():
+    with explained():
         facts = {"health": system.health(), "split": system.split(), "experiment": system.get("/experiment.json")}
     if as_json:
         _echo(facts)
@@ -120,7 +118,7 @@ def split(
     elif not shares:
         if not shadow and not sticky and not random:
             raise typer.BadParameter("Say which split: round-robin, --pair, or shares such as custom=90 vgg16=10.")
-        with _explained():
+        with explained():
             before = context.obj.split()["in_force"]["split"]
         rule = "sticky" if sticky else before["rule"] if before["rule"] != "pair" else "round_robin"
         wanted |= {"rule": rule, "shares": before["shares"] if rule != "round_robin" else {}}
@@ -156,7 +154,7 @@ def token(
     as_json: _Json = False,
 ) -> None:
     """Makes a new token for a role and says it, this once; the one before is nobody's from then on."""
-    with _explained():
+    with explained():
         made = context.obj.post("/experiment/token", {"role": role.value})
     if as_json:
         _echo(made)
@@ -178,7 +176,7 @@ def forget(
     if bool(request_id) == bool(person):
         raise typer.BadParameter("Give the id of a request, or --person with ten digits.")
     wanted = {"person": person} if person else {"request_id": request_id}
-    with _explained():
+    with explained():
         erased = context.obj.post("/experiment/forget", wanted)
     if as_json:
         _echo(erased)
@@ -189,7 +187,7 @@ def forget(
 @app.command()
 def report(context: typer.Context, as_json: _Json = False) -> None:
     """Says which model is better, how sure that is, and what to do now. Exit status 3: the comparison is invalid."""
-    with _explained():
+    with explained():
         facts = context.obj.get("/experiment.json")
     if as_json:
         _echo(facts)
@@ -212,7 +210,7 @@ def replay(
 ) -> None:
     """Sends a folder of photos through the running system."""
     system: System = context.obj
-    with _explained():
+    with explained():
         labels = system.get("/experiment.json")["labels"]["classes"] if label_from_folder else None
         photos = find_photos(folder, labels)
         shadow = system.split()["in_force"]["split"]["shadow"] if label_from_folder else None
@@ -269,7 +267,7 @@ for command in (lifecycle.new, lifecycle.variants, lifecycle.redeploy):
 
 
 def _change(context: typer.Context, action: str, as_json: bool, **wanted: Any) -> None:
-    with _explained():
+    with explained():
         entry = context.obj.change(action, **wanted)
     if as_json:
         _echo(entry)
@@ -304,16 +302,6 @@ def _finite(facts: Any) -> Any:
     if isinstance(facts, list | tuple):
         return [_finite(value) for value in facts]
     return None if isinstance(facts, float) and isinf(facts) else facts
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except (RefusedError, ReplayError) as error:
-        said = in_full(str(error), prefix())
-        Console(stderr=True).print(said, style="red", highlight=False, markup=False)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

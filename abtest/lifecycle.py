@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +10,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from abtest.client import RefusedError, System
+from abtest.client import System
+from abtest.explained import explained
 from abtest.newcomers import NewcomerError, list_variant, make_folder, service_of
 from abtest.redeploy import RedeployError
 from abtest.redeploy import redeploy as have_started_anew
 from abtest.show import table
 from abtest.typed import in_full, prefix
-from variants import PATH, ListError, read_listing
+from variants import PATH, read_listing
 
 __all__ = ["new", "redeploy", "variants"]
 
@@ -37,7 +36,7 @@ def new(
 ) -> None:
     """Makes a variant of a model: its folder, its entry in the list, its service in Compose."""
     folder = _ROOT / service_of(name)
-    with _explained():
+    with explained():
         if any(name == variant.name for variant in read_listing(PATH).variants):
             raise NewcomerError(f"There is a variant {name} already. Choose another name.")
         if model:
@@ -60,7 +59,7 @@ def variants(
 ) -> None:
     """Lists the variants: who is compared, who is ready, who gets how much."""
     system: System = context.obj
-    with _explained():
+    with explained():
         split, health, plan = system.split(), system.health()["variants"], system.get("/experiment.json")["experiment"]
     shares = split["in_force"]["split"]["shares"]
     rows = [
@@ -95,7 +94,7 @@ def redeploy(
     variant: Annotated[str, typer.Argument(help="Its name, or its folder's.", show_default=False)],
 ) -> None:
     """Starts a variant anew, with what its folder holds now; the others answer meanwhile."""
-    with _explained():
+    with explained():
         listed = read_listing(PATH).variants
         found = next((known for known in listed if variant in (known.name, known.service)), None)
         if not found:
@@ -119,13 +118,3 @@ def _check(folder: Path, photo: Path | None) -> None:
     if subprocess.run(tried, cwd=_ROOT, check=False).returncode:  # noqa: S603
         name = folder.name.removeprefix("app_")
         raise NewcomerError(f"{folder.name} is made, and not listed. Correct what is wrong, then: abtest new {name}")
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except (ListError, NewcomerError, RedeployError, RefusedError) as error:
-        said = in_full(str(error), prefix())
-        Console(stderr=True).print(said, style="red", highlight=False, markup=False)
-        raise typer.Exit(1) from None

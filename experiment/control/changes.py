@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from experiment.control.gateways import Gateway, Gateways
+from experiment.control.gateways import Gateways
 from experiment.control.splits import Action, Entry, Splits, StaleError
 from traffic.render import UNRECORDED, render_routes
 from traffic.split import Split, SplitError
@@ -191,10 +191,6 @@ class Changes:
         relisted = entry.standing == "asked" and entry.action == "variants"
         routes = render_routes(entry.split, self._proposed if relisted else self.variants, self._key)
         self._offered = Offer(entry.epoch, routes)
-
-    def refuses(self, gateway: Gateway) -> bool:
-        """Whether ``gateway`` said of what is offered that nginx does not take it."""
-        return self.offer().epoch in gateway.refused
 
 
 def _difference(before: Sequence[Variant], after: Sequence[Variant]) -> str:
