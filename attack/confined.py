@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.system import System
+from tests.system import System, eventually
 from variants import VARIANTS, Variant
 
 __all__ = ["LIMIT_BYTES", "Confined"]
@@ -41,7 +41,13 @@ class _Group:
         return int(events.get("oom_kill", 0))
 
     def remove(self) -> None:
-        self._folder.rmdir()
+        """Raises ``AssertionError`` where a process of the group outlives its variant by far."""
+        eventually(self._is_removed)
+
+    def _is_removed(self) -> bool:
+        with suppress(OSError):  # busy as long as the kernel has not taken leave of its last process
+            self._folder.rmdir()
+        return not self._folder.exists()
 
 
 _V1 = {"limit": "memory.limit_in_bytes", "peak": "memory.max_usage_in_bytes", "events": "memory.oom_control"}
