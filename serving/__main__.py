@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from variants import VARIANTS
 
+from .answers import WholeAnswers
 from .app import create_app
 from .check import check
 from .models.errors import ModelError
@@ -61,6 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{service} cannot listen on {settings.host}, port {port}: {error.strerror}.")
     config = uvicorn.Config(
         app,
+        http=WholeAnswers,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -128,6 +128,17 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, starter: Path, cached: di
     assert len(lines) == 5
 
 
+def test_an_answer_leaves_whole_or_not_at_all(serve: Serve, starter: Path, cached: dict[str, str]) -> None:
+    with serve(**cached) as process:
+        process.wait_ready()
+        with socket.create_connection(("127.0.0.1", process.port)) as connection:
+            for _ in range(50):
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+                assert f"content-length: {len(body)}".encode() in head
+                assert body
+
+
 def test_answers_what_it_has_begun_before_it_stops(serve: Serve, starter: Path, cached: dict[str, str]) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
     body = head + GOOD + b"\r\n--x--\r\n"
