@@ -202,8 +202,7 @@ def prepare(folder: Path, database_url: str = "") -> System:
     """A system in ``folder`` whose guardrails put up with everything."""
     folder.mkdir(exist_ok=True)
     (folder / "experiment.toml").write_text(_PLAN)
-    # However busy the machine is, nobody is given up for that.
-    return System(folder, DATABASE_URL=database_url, BUSY_S="60")
+    return System(folder, DATABASE_URL=database_url)
 
 
 def on_postgres(folder: Path, photo: bytes, seconds: float, say: Callable[[str], None] = _say) -> Storm:
