@@ -9,7 +9,9 @@
 set -u
 : "${CONF_DIR:=/etc/nginx}" "${STATE_DIR:=/gateway}" "${LEDGER_DIR:=/ledger}" "${RUN_DIR:=/run/nginx}"
 : "${NGINX_COMMAND:=nginx}" "${LISTEN:=80}" "${WORKERS:=auto}" "${OWN_PORTS:=}" "${LOG:=short}"
-: "${EXPERIMENT_URL:=http://experiment:8010}" "${HOSTS:=names}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
+: "${HOSTS:=names}" "${DOMAIN:=}" "${RESOLVER:=}" "${GATEWAY:=$(hostname)}"
+# nginx knows no search domains, so where names need one, DOMAIN says it.
+: "${EXPERIMENT_URL:=http://experiment${DOMAIN:+.$DOMAIN}:8010}"
 # A variant that hangs is waited for so many seconds, one that is only busy for BUSY_S more.
 : "${ANSWER_S:=3}" "${BUSY_S:=10}"
 # Who may do what, and how much of it (0: any); behind proxies, from whom it is believed who asks.
@@ -36,6 +38,8 @@ check() {
     [ "$LOGINS_PER_MINUTE" -gt 0 ] && [ "$UPLOADS" -gt 0 ] || stop "LOGINS_PER_MINUTE and UPLOADS are more than 0."
     case $ACCESS in open | token) ;; *) stop "ACCESS=$ACCESS is neither open nor token." ;; esac
     case $FORCED in anyone | operator) ;; *) stop "FORCED=$FORCED is neither anyone nor operator." ;; esac
+    echo "$DOMAIN" | grep -Eq '^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*)?$' ||
+        stop "DOMAIN=$DOMAIN is no domain such as photos.svc.cluster.local."
     echo "$TRUSTED_PROXIES" | grep -Eq '^[0-9a-fA-F.:/, ]*$' ||
         stop "TRUSTED_PROXIES=$TRUSTED_PROXIES is no list of addresses, such as 10.0.0.0/8 192.168.1.2."
     echo "$PUBLIC_URL" | grep -Eq '^(https?://[A-Za-z0-9.:-]+)?$' ||
@@ -58,11 +62,11 @@ more_than_none() { [ "$1" = 0 ] || echo yes; }
 fill() {
     case $HOSTS in
         local) resolver= hosts='s/@host:[^@]*@/127.0.0.1/g' ;;
-        dns) resolver=$RESOLVER hosts=':a
+        dns) resolver=$RESOLVER hosts=":a
 s/\(@host:[^@_]*\)_/\1-/
 ta
-s/@host:\([^@]*\)@/\1/g' ;;
-        *) resolver=$RESOLVER hosts='s/@host:\([^@]*\)@/\1/g' ;;
+s/@host:\([^@]*\)@/\1${DOMAIN:+.$DOMAIN}/g" ;;
+        *) resolver=$RESOLVER hosts="s/@host:\([^@]*\)@/\1${DOMAIN:+.$DOMAIN}/g" ;;
     esac
     if [ "$HOSTS" != local ] && [ -z "$resolver" ]; then
         resolver=$(sed -n 's/^nameserver \([0-9.]*\)$/\1/p' /etc/resolv.conf | head -n 1)

@@ -22,7 +22,7 @@ from serving import app as variant_pages
 
 __all__ = ["commands_in", "main", "nginx_faults", "page_faults"]
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("*/*.md")), *sorted(ROOT.glob("deploy/*/*.md"))]
 README_LINES = 180
 
 
@@ -77,6 +77,14 @@ def tree_faults(text: str) -> Iterator[str]:
             yield f"CONTRIBUTING.md: its tree leaves out {top}"
 
 
+def copy_faults() -> Iterator[str]:
+    """Files of the project that Kustomize takes from its own folder alone, and that are not the same there."""
+    for name in ("experiment.toml", "variants/variants.toml"):
+        copy = ROOT / "deploy" / "kubernetes" / "base" / Path(name).name
+        if copy.read_bytes() != (ROOT / name).read_bytes():
+            yield f"{copy.relative_to(ROOT)} is not {name}: copy it there, so that a cluster compares the same"
+
+
 def settings() -> set[str]:
     """The environment variables that people may set."""
     texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "nginx/tls.yml")]
@@ -114,6 +122,7 @@ def undocumented(texts: str) -> Iterator[str]:
 def main() -> int:
     texts = {page: page.read_text() for page in PAGES}
     faults = [*nginx_faults(), *chain.from_iterable(map(page_faults, PAGES)), *undocumented("\n".join(texts.values()))]
+    faults += copy_faults()
     faults += tree_faults(texts[ROOT / "CONTRIBUTING.md"])
     if (lines := len(texts[ROOT / "README.md"].splitlines())) > README_LINES:
         faults.append(f"README.md has {lines} lines; what goes beyond {README_LINES} belongs into docs/")
