@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import experiment.settings
+import serving.settings
+from local.parts import ROOT
 from tests.kubernetes.manifests import FOLDER, Manifests, Workload, documented_secrets, selects
 
 # Of pods that operators bring.
@@ -134,14 +137,30 @@ def test_probes_ask_a_port_of_their_container(manifests: Manifests) -> None:
             assert asked is None or asked["port"] in ports, workload.name
 
 
-def test_what_was_begun_ends_before_the_pod_does(manifests: Manifests) -> None:
-    for workload, container in manifests.containers:
-        waits = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        answers_to = 30 if waits else 0
-        assert waits + answers_to < workload.pod.spec["terminationGracePeriodSeconds"], container["name"]
-    for name, found in manifests.of("HorizontalPodAutoscaler").items():
-        deployment = manifests.of("Deployment")[found["spec"]["scaleTargetRef"]["name"]]["spec"]
-        assert deployment["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, name
+def test_nothing_is_dropped_when_pods_come_and_go(manifests: Manifests) -> None:
+    for name, workload in manifests.workloads.items():
+        pod = workload.pod
+        waits = [c["lifecycle"]["preStop"]["sleep"]["seconds"] for c in pod.containers if "lifecycle" in c]
+        if pod.labels["app.kubernetes.io/component"] == "variant":
+            assert workload.spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, name
+            # Names are kept for up to 30 s, and answers take as long.
+            assert waits[0] > 30, name
+        if pod.labels["app.kubernetes.io/component"] in ("variant", "gateway"):
+            assert waits[0] + 30 < pod.spec["terminationGracePeriodSeconds"], name
+
+
+def test_every_setting_is_one_that_its_image_knows(manifests: Manifests) -> None:
+    script = (ROOT / "nginx" / "gateway.sh").read_text()
+    gateway = {*re.findall(r"\{([A-Z_]+):=", script), "NAMESPACE"}
+    service = {name.upper() for name in experiment.settings.Settings.model_fields}
+    variant = {name.upper() for name in serving.settings.Settings.model_fields}
+    known = {"nginx": gateway, "experiment": service, "follower": service | {"GATEWAY"}, "variant": variant}
+    for _, container in manifests.containers:
+        if container["name"] in known:
+            given = {setting["name"] for setting in container.get("env", [])}
+            assert given <= known[container["name"]], container["name"]
+    (settings,) = (found["data"] for name, found in manifests.of("ConfigMap").items() if name.startswith("settings"))
+    assert set(settings) <= gateway | service
 
 
 def test_addresses_in_settings_are_those_of_services(manifests: Manifests) -> None:
