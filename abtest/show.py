@@ -10,7 +10,7 @@ from rich.table import Table
 from abtest.replay import Summary
 from abtest.typed import in_full, prefix
 from experiment.statistics import Simulation
-from experiment.statistics.messages import percent
+from look.numbers import percent
 
 __all__ = ["forgotten", "replayed", "report", "simulated", "status", "table"]
 
@@ -120,9 +120,10 @@ def report(console: Console, facts: Facts, url: str = "") -> None:
         console.print(
             f"guardrail {check['name']}: {check['state'].replace('_', ' ')}; {check['sentence']}", highlight=False
         )
-    command, why = verdict["next"]["command"] or verdict["next"]["page"], verdict["next"]["why"]
+    command, page, why = (verdict["next"][name] for name in ("command", "page", "why"))
     if not command:
-        console.print(f"Next: {why}", highlight=False)
+        where = f" At {page} in a browser." if page else ""
+        console.print(f"Next: {why}{where}", highlight=False)
         return
     # In one piece, to be copied, however narrow the window.
     console.print(f"Next: [bold]{in_full(command, prefix(), url)}[/bold]", highlight=False, soft_wrap=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from look import Pages, wants_page
+from look.pages import Pages, wants_page
 
 from .predictor import Prediction
+from .variant import ServedVariant
 
 __all__ = ["PAGES", "docs_page", "error_response", "form_page", "result_page"]
 
@@ -40,4 +41,12 @@ def error_response(request: Request, status: HTTPStatus, detail: str) -> Respons
 
 
 def _page(request: Request, template: str, context: dict[str, object], status: int = 200) -> Response:
-    return PAGES.render(request, template, context | {"served": request.app.state.served}, status)
+    served: ServedVariant = request.app.state.served
+    shared = {"served": served, "feedback_url": "" if _at_own_port(request) else served.settings.feedback_url}
+    return PAGES.render(request, template, context | shared, status)
+
+
+def _at_own_port(request: Request) -> bool:
+    """Whether the variant is looked at alone, past nginx: there is no experiment beside it, and nothing to label."""
+    server = request.scope.get("server")
+    return server is not None and request.url.port == server[1]

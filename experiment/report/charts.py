@@ -1,6 +1,6 @@
 """Inline SVG: pictures of the report, without a script. Colours come from the style sheet, by class.
 
-Curves say their values where they are pointed at, by a title; ``charts.js`` says them aloud and by key, too.
+Curves say their values where they are pointed at, by a title; ``report.js`` says them aloud and by key, too.
 """
 
 import math
@@ -11,6 +11,9 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from markupsafe import Markup, escape
+
+from experiment.statistics.messages import points
+from look.numbers import percent
 
 __all__ = ["accuracy_curve", "difference_curve", "forest", "latency", "scale", "split_bar", "variant_class"]
 
@@ -27,6 +30,7 @@ _OVER = {"labels": "by the number of labels", "time": "over time"}
 _MOST_HITS = 60
 _MOST_CLASSES = 12
 _Place = Callable[[float], float]
+_Say = Callable[[float], str]
 
 
 def accuracy_curve(report: Facts, by: By = "labels") -> Markup:
@@ -38,10 +42,10 @@ def accuracy_curve(report: Facts, by: By = "labels") -> Markup:
     middle = len(curve["labels"]) // 2
     lowest = min(min([*band.known("estimate"), band.of["low"][middle]]) for band in found)
     frame = _Frame(curve, by, math.floor(10 * max(0.0, lowest - 0.03)) / 10, 1.0)
-    parts = [_grid_y(frame, _ticks(frame.low, 1.0), "{:.0f} %"), _grid_x(frame)]
+    parts = [_grid_y(frame, _ticks(frame.low, 1.0), percent), _grid_x(frame)]
     parts += [_line(frame, band, f"v{place}") for place, band in enumerate(found)]
     parts.append(
-        _hits(frame, lambda at: "; ".join(_said(n, band, at, "{:.1f} %") for n, band in zip(names, found, strict=True)))
+        _hits(frame, lambda at: "; ".join(_said(n, band, at, percent) for n, band in zip(names, found, strict=True)))
     )
     return _svg(parts, f"Accuracy of {names[0]} and {names[1]} {_OVER[by]}")
 
@@ -58,13 +62,13 @@ def difference_curve(report: Facts, by: By = "labels") -> Markup:
     parts = [
         f'<rect class="margin" x="{_LEFT}" y="{y(margin):.1f}" width="{wide - _LEFT}" '
         f'height="{y(-margin) - y(margin):.1f}"/>',
-        _grid_y(frame, [-reach, -reach / 2, 0, reach / 2, reach], "{:+.1f} %" if reach < 0.2 else "{:+.0f} %"),
+        _grid_y(frame, [-reach, -reach / 2, 0, reach / 2, reach], lambda at: points(at) if at else "0"),
         _grid_x(frame),
         f'<line class="zero" x1="{_LEFT}" x2="{wide}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>',
         _line(frame, found, "vd"),
         _note(y(reach) + 11, f"{plan['candidate']} ahead"),
         _note(y(-reach) - 5, f"{plan['control']} ahead"),
-        _hits(frame, lambda at: _said(f"{plan['candidate']} less {plan['control']}", found, at, "{:+.1f} %")),
+        _hits(frame, lambda at: _said(f"{plan['candidate']} less {plan['control']}", found, at, points)),
     ]
     return _svg(parts, f"Difference in accuracy {_OVER[by]}")
 
@@ -90,7 +94,7 @@ def scale(report: Facts) -> Markup:
         parts.append(f'<circle class="dot" cx="{x(estimate):.1f}" cy="{y}" r="6"/>')
         place = min(max(x(estimate), 24), _WIDTH - 24)
         parts.append(
-            f'<text class="strong" y="{y - 17}" x="{place:.1f}" text-anchor="middle">{_points(estimate)}</text>'
+            f'<text class="strong" y="{y - 17}" x="{place:.1f}" text-anchor="middle">{points(estimate)}</text>'
         )
     # Both ends or none, and never one over the other.
     left, right = x(low), x(high)
@@ -99,10 +103,10 @@ def scale(report: Facts) -> Markup:
     left, right = min(left, right - 52), max(right, left + 52)
     if known:
         parts += [
-            f'<text y="{y + 28}" x="{place:.1f}" text-anchor="middle">{_points(end)}</text>'
+            f'<text y="{y + 28}" x="{place:.1f}" text-anchor="middle">{points(end)}</text>'
             for place, end in ((left, low), (right, high))
         ]
-    said = f"{_points(estimate)} points, between {_points(low)} and {_points(high)}" if known else "not known yet"
+    said = f"{points(estimate)} points, between {points(low)} and {points(high)}" if known else "not known yet"
     return _svg(parts, f"The difference: {said}", 96)
 
 
@@ -119,7 +123,7 @@ def forest(report: Facts) -> Markup:
     bottom = row * len(classes) + 6
     parts = [
         f'<line class="grid" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="4" y2="{bottom}"/>'
-        f'<text x="{x(t):.1f}" y="{bottom + 15}" text-anchor="middle">{100 * t:.0f} %</text>'
+        f'<text x="{x(t):.1f}" y="{bottom + 15}" text-anchor="middle">{percent(t)}</text>'
         for t in (0, 0.25, 0.5, 0.75, 1)
         if t >= floor
     ]
@@ -202,12 +206,12 @@ def split_bar(report: Facts, epoch: Facts) -> Markup:
             if not width:
                 continue
             parts.append(
-                f'<g class="{variant_class(report, name)}"><title>{escape(name)} {100 * shares[name]:.1f} %</title>'
+                f'<g class="{variant_class(report, name)}"><title>{escape(name)} {percent(shares[name])}</title>'
                 f'<rect class="bar" x="{at:.1f}" y="{y}" width="{width:.1f}" height="{height}"/></g>'
             )
             if height > 10 and width > 90:
                 parts.append(
-                    f'<text class="in" x="{at + 6:.1f}" y="{y + 13}">{escape(name)} {100 * shares[name]:.1f} %</text>'
+                    f'<text class="in" x="{at + 6:.1f}" y="{y + 13}">{escape(name)} {percent(shares[name])}</text>'
                 )
             at += width
     seen = ", ".join(f"{name} {n}" for name, n in epoch["seen"].items()) or "nothing yet"
@@ -269,17 +273,12 @@ def _ticks(low: float, high: float) -> list[float]:
     return [high - step * number for number in range(int((high - low) / step + 1.001))]
 
 
-def _grid_y(frame: _Frame, values: Sequence[float], form: str) -> str:
+def _grid_y(frame: _Frame, values: Sequence[float], say: _Say) -> str:
     return "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{frame.y(value):.1f}" y2="{frame.y(value):.1f}"/>'
-        f'<text x="{_LEFT - 5}" y="{frame.y(value) + 4:.1f}" text-anchor="end">{_tick_text(form, value)}</text>'
+        f'<text x="{_LEFT - 5}" y="{frame.y(value) + 4:.1f}" text-anchor="end">{say(value)}</text>'
         for value in values
     )
-
-
-def _tick_text(form: str, value: float) -> str:
-    said = form.format(100 * value + 0.0)
-    return said.replace("-", "−") if value else said.lstrip("+")
 
 
 def _grid_x(frame: _Frame) -> str:
@@ -336,10 +335,10 @@ def _hits(frame: _Frame, say: Callable[[int], str]) -> str:
     return "".join(parts)
 
 
-def _said(name: str, band: _Band, at: int, form: str) -> str:
+def _said(name: str, band: _Band, at: int, say: _Say) -> str:
     if not band.knows(at):
         return f"{name}: not known yet"
-    low, estimate, high = (form.format(100 * band.of[part][at] + 0.0) for part in ("low", "estimate", "high"))
+    low, estimate, high = (say(band.of[part][at]) for part in ("low", "estimate", "high"))
     return f"{name} {estimate} ({low} to {high})"
 
 
@@ -349,10 +348,6 @@ def _labels_of(found: Facts, names: tuple[str, str]) -> int:
 
 def _short(label: str) -> str:
     return label if len(label) <= 12 else f"{label[:11]}…"
-
-
-def _points(difference: float) -> str:
-    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def _note(y: float, text: str) -> str:

@@ -26,7 +26,8 @@ def conclusion(
     to_label: int,
 ) -> Facts:
     """The facts of ``verdict``. ``seconds`` are typical times by variant; ``to_label`` disputed photos lie ready."""
-    command, why, page = _next_step(verdict, plan, current, to_label)
+    replayed = any(source == "blind" for _, source in counts.cells())
+    command, why, page = _next_step(verdict, plan, current, to_label, replayed)
     return {
         "outcome": verdict.outcome.value,
         "variant": verdict.variant,
@@ -68,8 +69,10 @@ def _not_counted(counts: Counts, plan: Plan) -> str:
     return f" Not counted: {'; '.join(said)}." if said else ""
 
 
-def _next_step(verdict: Verdict, plan: Plan, current: Split, to_label: int) -> tuple[str, str, str]:
-    """The command to type, what it does, and a page to open instead."""
+def _next_step(
+    verdict: Verdict, plan: Plan, current: Split, to_label: int, replayed: bool
+) -> tuple[str, str, str]:
+    """The command to type, what it does, and a page to open instead; ``replayed``: a folder brought labels already."""
     if verdict.variant is not None:
         if current.shares.get(verdict.variant, 0) >= 100:
             return "", f"{verdict.variant} has all traffic already: nothing is left to do.", ""
@@ -84,4 +87,8 @@ def _next_step(verdict: Verdict, plan: Plan, current: Split, to_label: int) -> t
     if current.rule != "pair":
         why = "lets both variants score every photo and shows either's answer, so that every label compares them."
         return "abtest split --pair", why, ""
+    if replayed:
+        # A photo that has a label brings none again.
+        why = "Labels of further photos are needed: say on the result page what one shows, or replay another folder."
+        return "", why, "/"
     return "abtest replay sample_data --label-from-folder", "sends photos whose folders say what they show.", ""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiment.statistics.messages import held_against, percent
+from experiment.statistics.messages import held_against
+from look.numbers import percent
 
 __all__ = [
     "guardrail",

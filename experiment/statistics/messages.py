@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from look.numbers import percent
+
 __all__ = [
     "IN_TURN",
     "ONE_SHOWN",
@@ -18,7 +20,6 @@ __all__ = [
     "how_far_is_open",
     "not_worth",
     "outlook",
-    "percent",
     "points",
     "price",
     "story",
@@ -51,11 +52,6 @@ def _labels(count: int) -> str:
 # The verdict
 
 
-def percent(share: float) -> str:
-    """A share as all parts say it: "96.3 %", and "100 %" where it is whole."""
-    return f"{round(100 * share, 1) + 0.0:g} %"
-
-
 def points(difference: float) -> str:
     """A difference in accuracy in points, with its sign."""
     return f"{round(100 * difference, 1) + 0.0:+.1f}".replace("-", "−")
@@ -66,7 +62,7 @@ def gain(estimate: float, low: float, high: float, alpha: float, seen: bool = Fa
 
     `seen`: labels of people who saw an answer are among them, so that it holds for the labelled photos, not for all.
     """
-    found = f"{points(estimate)} points ({100 * (1 - alpha):g} %: {points(low)} to {points(high)})"
+    found = f"{points(estimate)} points ({percent(1 - alpha)}: {points(low)} to {points(high)})"
     return f"{found} among labelled photos" if seen else found
 
 
@@ -194,7 +190,7 @@ def outlook(forecast: tuple[int, int, int | None, float] | None) -> str:
     if high is None:
         return f"about {about(likely)} more labels, if the difference is what it seems"
     said = f"about {about(likely)} more labels, if the difference is what it seems"
-    return f"{said}; with {100 * level:g} % probability at most {about(high)}"
+    return f"{said}; with {percent(level)} probability at most {about(high)}"
 
 
 def about(count: int) -> str:

@@ -19,7 +19,7 @@ from experiment.web import control, feedback, forget, gateways, label_page, logi
 from experiment.web.guard import Guard
 from experiment.web.pages import PAGES, message_page, render_page
 from experiment.web.schemas import State, failures
-from look import wants_page
+from look.pages import wants_page
 
 __all__ = ["create_app"]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from fastapi import Request, Response
 
 from experiment.report import charts
-from look import Pages
+from look.pages import Pages
 
 __all__ = ["PAGES", "message_page", "render_page"]
 
@@ -53,12 +53,6 @@ def _evidence(e_value: float) -> str:
     return "above a million" if e_value > 1e6 else f"{e_value:,.0f}" if e_value >= 9.5 else f"{e_value:.1f}"
 
 
-def _chance(probability: float | None) -> str:
-    if probability is None:
-        return "–"
-    return "< 0.1 %" if probability < 0.001 else "> 99.9 %" if probability > 0.999 else f"{100 * probability:.1f} %"
-
-
 def _certainty(verdict: Mapping[str, float]) -> float:
     """How far the evidence has come, from 0 to 1, on the scale on which it adds up."""
     reached = math.log(max(verdict["e_value"], 1)) / math.log(verdict["e_value_needed"])
@@ -74,7 +68,6 @@ PAGES.templates.env.filters |= {
     "points": _points,
     "duration": _duration,
     "evidence": _evidence,
-    "chance": _chance,
     "certainty": _certainty,
 }
 

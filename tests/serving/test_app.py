@@ -269,3 +269,15 @@ def test_a_result_page_asks_what_it_was_where_somebody_listens(tmp_path: Path, c
     assert page.count('<form action="/feedback" method="post">') == 2
     assert page.count('<input type="hidden" name="request_id" value="mine">') == 2
     assert re.findall('<button name="true_label" value="([^"]+)">', page) == ["lemon", "apple", "grapes", "other"]
+
+
+def test_at_its_own_port_a_variant_leads_to_no_experiment(tmp_path: Path) -> None:
+    with serving(tmp_path, feedback_url="/feedback") as client:
+        through_nginx = client.get("/").text
+        client.base_url = "http://testserver:8009"
+        alone, result = client.get("/").text, send(client, path="/result/").text
+
+    assert 'href="/experiment"' in through_nginx
+    assert "/experiment" not in alone
+    assert "/experiment" not in result
+    assert "/feedback" not in result

@@ -183,3 +183,15 @@ def test_where_only_one_is_asked_a_pair_is_proposed(
     begin(sqlite)
     report = report_under(sqlite, make_split("weighted", {"custom": 100}, NAMES))
     assert report["verdict"]["next"]["command"] == "abtest split --pair"
+
+
+def test_a_folder_that_was_replayed_is_not_proposed_again(
+    sqlite: Database, ledger: Ledger, report_under: Callable[[Database, Split], Any]
+) -> None:
+    begin(sqlite)
+    take_in(sqlite, ledger, both("a", LEMON, LEMON, by="pair"))
+    assert report_under(sqlite, PAIR)["verdict"]["next"]["command"].startswith("abtest replay sample_data")
+    give_label(sqlite, "a", Label(LEMON, "blind"))
+    following = report_under(sqlite, PAIR)["verdict"]["next"]
+    assert (following["command"], following["page"]) == ("", "/")
+    assert "replay another folder" in following["why"]
