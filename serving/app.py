@@ -10,7 +10,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, File, HTTPException, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
-from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -62,8 +61,8 @@ _PAGES: dict[int | str, dict[str, object]] = {
     for status, failure in _FAILURES.items()
 }
 
-predictions = APIRouter(route_class=PredictionRoute)
-pages = APIRouter()
+predictions = APIRouter(route_class=PredictionRoute, tags=["predictions"])
+pages = APIRouter(tags=["predictions"])
 # For whoever runs a variant, at its own port; the description is of what everybody may ask.
 probes = APIRouter(include_in_schema=False)
 
@@ -119,7 +118,7 @@ async def form(request: Request) -> Response:
 
 @pages.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
-    """The description of the API, to be tried."""
+    """The API, for people."""
     return docs_page(request)
 
 
@@ -179,12 +178,12 @@ def create_app(folder: Folder, settings: Settings | None = None) -> FastAPI:
         await loading
         served.close()
 
-    app = FastAPIOffline(
+    app = FastAPI(
         title=TITLE,
         description=f"Tells apart what a photo shows: {few(folder.classes)}.",
         version="1.0.0",
-        docs_url=None,  # with our own header
-        redoc_url=None,  # its page asks another host for its maker's logo
+        docs_url=None,  # pages of our own: those of libraries come from other hosts
+        redoc_url=None,
         lifespan=lifespan,
     )
     app.state.served = served

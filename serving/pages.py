@@ -9,16 +9,29 @@ from fastapi.responses import JSONResponse
 
 from look.pages import Pages, wants_page
 
+from .description import of_the_site
 from .predictor import Prediction
+from .reference import operations, prose
 from .variant import ServedVariant
 
 __all__ = ["PAGES", "docs_page", "error_response", "form_page", "result_page"]
 
 PAGES = Pages(Path(__file__).parent, "/static", cache="private, no-cache")
+PAGES.templates.env.filters["prose"] = prose
 
 
 def docs_page(request: Request) -> Response:
-    return _page(request, "docs.html", {})
+    own = request.app.openapi()
+    document = own if _at_own_port(request) else of_the_site(own)
+    served: ServedVariant = request.app.state.served
+    photo = next(iter(served.samples.texts()), "")
+    url = str(request.base_url).rstrip("/")
+    context = {
+        "groups": operations(document, url, f"sample_data/{photo}" if photo else "photo.jpg"),
+        "about": document["info"]["description"],
+        "url": url,
+    }
+    return _page(request, "docs.html", context)
 
 
 def form_page(request: Request) -> Response:

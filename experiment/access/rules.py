@@ -56,7 +56,6 @@ RULES = (
     Rule("GET", "/docs", "the API's documentation", _VISITOR, page=True),
     Rule("GET", "/openapi.json", "the same for programs", _VISITOR),
     Rule("GET", "/static/{path:path}", "what pages are made of", _VISITOR),
-    Rule("GET", "/static-offline-docs/{path:path}", "the same", _VISITOR),
     Rule("GET", "/samples/{path:path}", "photos to try with", _VISITOR),
     Rule("GET", "/healthz", "which variants are ready, with which weights", _VISITOR),
     Rule("POST", "/predict", "a prediction", _VISITOR),

@@ -132,10 +132,10 @@ def _refused(row: Request, said: Label) -> Given | None:
     return Given.UNKNOWN if said.source == "page" and not row.disagree else None
 
 
-def count_labels(connection: Connection, experiment: int) -> int:
-    """How many labels were given in an experiment, whether they count or not."""
-    every = ("label", "picked", "unused", "left out")
-    total = select(func.sum(counts.c.n)).where(counts.c.experiment == experiment, counts.c.what.in_(every))
+def count_labels(connection: Connection, experiment: int, disputed: bool = False) -> int:
+    """How many labels were given in an experiment, whether they count or not; or those of ``disputed`` photos alone."""
+    kinds = ("picked",) if disputed else ("label", "picked", "unused", "left out")
+    total = select(func.sum(counts.c.n)).where(counts.c.experiment == experiment, counts.c.what.in_(kinds))
     return int(connection.execute(total).scalar_one() or 0)
 
 

@@ -69,14 +69,10 @@ def _not_counted(counts: Counts, plan: Plan) -> str:
     return f" Not counted: {'; '.join(said)}." if said else ""
 
 
-def _next_step(
-    verdict: Verdict, plan: Plan, current: Split, to_label: int, replayed: bool
-) -> tuple[str, str, str]:
+def _next_step(verdict: Verdict, plan: Plan, current: Split, to_label: int, replayed: bool) -> tuple[str, str, str]:
     """The command to type, what it does, and a page to open instead; ``replayed``: a folder brought labels already."""
     if verdict.variant is not None:
-        if current.shares.get(verdict.variant, 0) >= 100:
-            return "", f"{verdict.variant} has all traffic already: nothing is left to do.", ""
-        return f"abtest promote {verdict.variant}", f"sends all traffic to {verdict.variant}.", ""
+        return _promotion(verdict.variant, current)
     if verdict.outcome is Outcome.INVALID:
         why = "shows what runs. Put that right, then change the name in experiment.toml to begin anew."
         return "abtest status", why, ""
@@ -92,3 +88,9 @@ def _next_step(
         why = "Labels of further photos are needed: say on the result page what one shows, or replay another folder."
         return "", why, "/"
     return "abtest replay sample_data --label-from-folder", "sends photos whose folders say what they show.", ""
+
+
+def _promotion(variant: str, current: Split) -> tuple[str, str, str]:
+    if current.shares.get(variant, 0) >= 100:
+        return "", f"{variant} has all traffic already: nothing is left to do.", ""
+    return f"abtest promote {variant}", f"sends all traffic to {variant}.", ""

@@ -13,7 +13,7 @@ from experiment.service import Service
 
 __all__ = ["routes"]
 
-routes = APIRouter(prefix="/experiment/forget")
+routes = APIRouter(prefix="/experiment/forget", tags=["access"])
 
 _STAYS = (
     "What was counted stays, without photo, id or person. The ledger's lines go when their files are rotated away; "

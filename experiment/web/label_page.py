@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiment.record.disputed import disputed, labelled
 from experiment.record.experiments import Experiments
 from experiment.record.intake import known_requests
-from experiment.record.labels import CHANGEABLE_S, LABELS, Label, give_label
+from experiment.record.labels import CHANGEABLE_S, LABELS, Label, count_labels, give_label
 from experiment.record.ledger import REQUEST_ID
 from experiment.service import Service
 from experiment.web.pages import message_page, render_page
@@ -58,14 +58,13 @@ def label(request: Request, skip: _Request = "", show: _Request = "", last: _Req
         with service.database.read() as connection:
             waiting = disputed(connection, photos)
             before = _labelled_before(connection, last)
-        report = service.report() or {}
+            done = count_labels(connection, Experiments.load(connection).latest.id, disputed=True)
     except SQLAlchemyError:
         return _no_database(request)
     others = [name for name in waiting if name != skip]
     if not others:
         return _nothing_left(request, skip if waiting else "")
     shown = show if show in others else random.choice(others)  # noqa: S311  (no secret)
-    done = report["labels"]["of_disputed_photos"]
     context = {"request_id": shown, "left": len(waiting), "done": done, "last": before}
     return render_page(request, "label.html", context)
 

@@ -17,7 +17,7 @@ from experiment.web.pages import message_page, render_page
 
 __all__ = ["routes"]
 
-routes = APIRouter(prefix="/experiment")
+routes = APIRouter(prefix="/experiment", tags=["access"])
 
 _HOME = {Role.LABELLER: "/experiment/label", Role.OPERATOR: "/experiment"}
 _BACK = re.compile(r"/experiment(/[a-z/]*)?")

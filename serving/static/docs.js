@@ -1,9 +1,10 @@
 "use strict";
 
-SwaggerUIBundle({ url: "/openapi.json", dom_id: "#api", presets: [SwaggerUIBundle.presets.apis], deepLinking: true });
+// Behind TLS the service does not know how it is asked.
+const { origin } = document.querySelector("[data-origin]").dataset;
+for (const code of document.querySelectorAll(".command code")) code.textContent = code.textContent.replace(origin, location.origin);
 
-// The library has a dark look, by a class.
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
+// An address with an operation's name opens it.
+const open = () => document.getElementById(location.hash.slice(1))?.setAttribute("open", "");
+addEventListener("hashchange", open);
+open();

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,15 +13,25 @@ from tests.system import System
 OpenPage = Callable[..., Page]
 
 
+class Launch(Protocol):
+    def __call__(self, *arguments: str) -> Browser: ...
+
+
 # Not for the whole session: while it runs, no other test of this thread could run an event loop.
 @pytest.fixture(scope="package")
-def browser(chromium: str) -> Iterator[Browser]:
+def launch(chromium: str) -> Iterator[Launch]:
+    """Starts a browser with further arguments; all are closed in the end."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        yield lambda *arguments: playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking", *arguments]
         )
-        yield browser
-        browser.close()
+
+
+@pytest.fixture(scope="package")
+def browser(launch: Launch) -> Iterator[Browser]:
+    browser = launch()
+    yield browser
+    browser.close()
 
 
 @contextmanager

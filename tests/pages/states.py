@@ -82,9 +82,10 @@ def _try(system: System, photo: Path) -> States:
         page.get_by_role("button", name="Undo").click()
         expect(page.get_by_text("Taken back")).to_be_visible()
 
-    def api(page: Page) -> None:
+    def all_of_the_api(page: Page) -> None:
         page.goto(f"{system.url}/docs")
-        expect(page.get_by_text("/predict").first).to_be_visible()
+        while page.locator(".operation:not([open])").count():
+            page.locator(".operation:not([open]) > summary").first.click()
 
     return {
         "try": _open(system.url),
@@ -96,7 +97,8 @@ def _try(system: System, photo: Path) -> States:
         "result-noted": noted,
         "result-answers": answers,
         "result-undone": undone,
-        "api": api,
+        "api": _open(f"{system.url}/docs"),
+        "api-opened": all_of_the_api,
     }
 
 
@@ -165,11 +167,38 @@ def _labelling(folder: Path, photo: Path, stack: ExitStack) -> States:
     }
 
 
+def _logging_in(folder: Path, stack: ExitStack) -> States:
+    """The form for a token, one that is nobody's, and the report of whoever is logged in."""
+    running = stack.enter_context(At(folder / "guarded", access="token"))
+    url = stack.enter_context(on_port(running))
+    operator = running.operator["Authorization"].split()[1]
+
+    def log_in(page: Page, token: str) -> None:
+        page.goto(f"{url}/experiment")
+        page.get_by_label("Your token").fill(token)
+        page.get_by_role("button", name="Log in").click()
+
+    def refused(page: Page) -> None:
+        log_in(page, "not-a-token")
+        expect(page.get_by_role("alert")).to_be_visible()
+
+    def inside(page: Page) -> None:
+        log_in(page, operator)
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+
+    return {"login": _open(f"{url}/experiment/login"), "login-refused": refused, "experiment-logged-in": inside}
+
+
 @contextmanager
 def states(folder: Path, system: System, photo: Path) -> Iterator[States]:
     """All of them by name; ``system`` splits in pairs, so that there is another answer to see."""
     with ExitStack() as stack:
-        yield _try(system, photo) | _reports(folder, stack) | _labelling(folder, photo, stack)
+        yield {
+            **_try(system, photo),
+            **_reports(folder, stack),
+            **_labelling(folder, photo, stack),
+            **_logging_in(folder, stack),
+        }
 
 
 def pair(system: System) -> None:

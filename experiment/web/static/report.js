@@ -1,10 +1,7 @@
 "use strict";
 
-// Commands that can be copied, and charts that say their values by pointer and by key.
+// Charts say their values by pointer and by key.
 function prepare(root) {
-  for (const button of root.querySelectorAll("[data-copies]")) {
-    button.hidden = !navigator.clipboard;
-  }
   for (const chart of root.querySelectorAll("[data-chart]")) {
     const hits = [...chart.querySelectorAll(".hit")];
     const readout = chart.querySelector(".readout");
@@ -29,11 +26,5 @@ function prepare(root) {
   }
 }
 
-document.addEventListener("click", async ({ target }) => {
-  if (!target.dataset.copies) return;
-  await navigator.clipboard.writeText(document.getElementById(target.dataset.copies).textContent);
-  target.textContent = "Copied";
-  setTimeout(() => (target.textContent = "Copy"), 2000);
-});
 document.addEventListener("renewed", ({ detail }) => prepare(detail));
 prepare(document);
