@@ -2,6 +2,8 @@
 # make lock · make sbom · make audit DATABASE=… · make pin
 PYTHON ?= python3
 PHOTOS ?= sample_data
+# The least that tests have to run of the code, in percent.
+COVERAGE ?= 95
 VENV := .venv
 BIN := $(VENV)/bin
 # Where PyTorch's build for CPUs is found; empty, pip takes what its usual index has.
@@ -15,7 +17,7 @@ run: $(VENV)/.run
 	@$(BIN)/python -m local
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check

@@ -82,7 +82,7 @@ def price(seconds: tuple[float, float] | None, memory: tuple[float, float] | Non
     """What the variant costs beside the other: typical seconds, and bytes, of (it, the other); empty without either.
 
     >>> price((0.0091, 0.000325), (2e9, 1e9))
-    'at 28 × the time of an answer (median 9.1 against 0.3 ms) and 2 × the memory'
+    'At 28 × the time of an answer (median 9.1 against 0.3 ms) and 2 × the memory'
     """
     parts = []
     if seconds and min(seconds) > 0:
@@ -90,7 +90,7 @@ def price(seconds: tuple[float, float] | None, memory: tuple[float, float] | Non
         parts.append(f"{spent} (median {_ms(seconds[0])} against {_ms(seconds[1])} ms)")
     if memory and min(memory) > 0:
         parts.append(f"{_times(memory[0] / memory[1])} the memory")
-    return f"at {' and '.join(parts)}" if parts else ""
+    return f"At {' and '.join(parts)}" if parts else ""
 
 
 def _times(ratio: float) -> str:

@@ -81,5 +81,6 @@ def message_page(
     request: Request, title: str, sentence: str, status: int = 200, ways: Sequence[tuple[str, str]] = (_HOME,)
 ) -> Response:
     """A sentence, and ``ways`` to go on: addresses and what they are called."""
-    context = {"title": title, "sentence": sentence, "ways": ways, "failed": status >= 400, "tab": "experiment"}
+    tab = "label" if request.url.path.startswith("/experiment/label") else "experiment"
+    context = {"title": title, "sentence": sentence, "ways": ways, "failed": status >= 400, "tab": tab}
     return render_page(request, "message.html", context, status)

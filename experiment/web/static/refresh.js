@@ -28,7 +28,7 @@ async function renew() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const report = page.querySelector(".report");
     const [before, now] = [gist(document), gist(page)];
-    const ids = (root) => [...root.querySelectorAll(":scope > [id], :scope > .cards > [id]")].map((each) => each.id);
+    const ids = (root) => [...root.querySelectorAll(":scope > [id], .cards .card")].map((each) => each.id);
     const here = document.querySelector(".report");
     if (String(ids(here)) === String(ids(report))) {
       for (const id of ids(here)) replace(document.getElementById(id), report.querySelector(`#${id}`));

@@ -197,10 +197,10 @@ def test_which_labels_decided_is_said() -> None:
         (
             (0.0091, 0.000325),
             (2e9, 1e9),
-            "at 28 × the time of an answer (median 9.1 against 0.3 ms) and 2 × the memory",
+            "At 28 × the time of an answer (median 9.1 against 0.3 ms) and 2 × the memory",
         ),
-        ((0.001, 0.028), None, "at 1/28 the time of an answer (median 1.0 against 28 ms)"),
-        ((0.02, 0.04), None, "at 0.5 × the time of an answer (median 20 against 40 ms)"),
+        ((0.001, 0.028), None, "At 1/28 the time of an answer (median 1.0 against 28 ms)"),
+        ((0.02, 0.04), None, "At 0.5 × the time of an answer (median 20 against 40 ms)"),
         (None, (3e9, 2e9), "at 1.5 × the memory"),
         (None, None, ""),
     ],
