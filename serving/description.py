@@ -9,7 +9,7 @@ import look
 __all__ = ["of_the_site"]
 
 _OTHERS = Path(look.__file__).with_name("openapi.json")
-_PUBLIC = ("/", "/predict", "/result/")
+_PUBLIC = ("/predict", "/result/", "/")
 
 
 def of_the_site(own: dict[str, Any]) -> dict[str, Any]:

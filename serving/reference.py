@@ -129,7 +129,8 @@ def _command(
         yield f"-X {method}"
     if needs_token:
         yield "-H 'Authorization: Bearer …'"
-    asked = {name: schema for name, schema in body.get("properties", {}).items() if name in body.get("required", ())}
+    fields = body.get("properties", {})
+    asked = {name: schema for name, schema in fields.items() if name in body.get("required", fields)}
     if media == "application/json":
         yield "-H 'Content-Type: application/json'"
         said = {name: _value(schema, schemas) for name, schema in asked.items()}

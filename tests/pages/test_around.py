@@ -2,13 +2,14 @@
 
 import json
 import re
-from pathlib import Path
+import subprocess
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from experiment.web.description import FILE, describe
+from local.parts import ROOT
 from tests.pages.conftest import OpenPage
 from tests.system import System, eventually
 from variants import TITLE
@@ -106,6 +107,25 @@ def test_the_description_is_that_of_what_nginx_serves(shared_system: System) -> 
             assert answer.status_code != 404 or "{" in path or "request_id" in answer.text, (path, method)
 
 
+def test_the_documentations_commands_run_as_they_stand(open_page: OpenPage) -> None:
+    page = open_page("/docs", java_script_enabled=False)
+    commands = page.locator(".command code").evaluate_all("all => all.map((one) => one.textContent)")
+    assert len(commands) > 15
+    for command in commands:
+        if "{" in command.split()[-1]:
+            continue  # somebody has to say which
+        said = subprocess.run(
+            ["bash", "-c", f"{command} -s -o /dev/null -w '%{{http_code}}'"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        # Where "…" stands for a value, that is what is wrong with it.
+        refused = {"401", "403", "404", "422"} if "…" in command or "-d" in command else set()
+        assert said.stdout in {"200", "303", *refused}, command
+
+
 def test_the_experiments_part_of_the_description_is_up_to_date() -> None:
     assert json.loads(FILE.read_text()) == describe(), "run: python -m experiment.web.description"
 
@@ -118,8 +138,7 @@ def test_the_documentation_has_one_title(open_page: OpenPage) -> None:
 
 
 def test_no_template_names_a_class() -> None:
-    root = Path(__file__).parents[2]
     for folder in ("look", "serving", "experiment/web", "nginx"):
-        for file in (root / folder).rglob("*"):
+        for file in (ROOT / folder).rglob("*"):
             if file.suffix in {".html", ".js", ".j2", ".css"}:
                 assert not re.search("fruit|apple(?!-)|grapes|lemon", file.read_text(), re.IGNORECASE), file

@@ -259,7 +259,8 @@ def test_what_a_result_tells(open_page: OpenPage, picture: Path) -> None:
     photo = page.get_by_alt_text("The photo you sent")
     assert photo.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [800, 600]
     names = page.locator(".bars dt").all_inner_texts()
-    shares = [float(text.removesuffix(" %")) for text in page.locator(".bars dd").all_inner_texts()]
+    # "< 0.1 %" and "> 99.9 %" are as near as one decimal comes.
+    shares = [float(text.strip("<> %")) for text in page.locator(".bars dd").all_inner_texts()]
     widths = "nodes => nodes.map((node) => node.getBoundingClientRect().width)"
     tracks, bars = (page.locator(f".bars {name}").evaluate_all(widths) for name in ("svg", "rect"))
     assert {name.lower() for name in names} == set(CLASSES)
@@ -277,7 +278,7 @@ def test_what_a_result_tells(open_page: OpenPage, picture: Path) -> None:
         zip(page.locator(".facts dt").all_inner_texts(), page.locator(".facts dd").all_inner_texts(), strict=True)
     )
     assert page.get_by_role("heading", level=1).inner_text().lower() == names[0].lower()
-    assert f"{shares[0]} % sure." in page.locator("main").inner_text()
+    assert f"{shares[0]:g} % sure." in page.locator("main").inner_text()
     assert facts["Variant"] == headers["x-variant"]
     assert facts["Variant"] in {variant.name for variant in VARIANTS}
     assert facts["Request"] == headers["x-request-id"]
@@ -313,4 +314,21 @@ def test_another_photo(open_page: OpenPage, picture: Path) -> None:
 def test_the_documentation(open_page: OpenPage) -> None:
     page = open_page("/docs")
 
-    expect(page.get_by_text("/predict").first).to_be_visible()
+    expect(page.get_by_text("curl -F file=@").first).to_be_visible()
+    closed = page.locator("[data-path='/feedback']")
+    expect(closed.get_by_text("request_id").first).to_be_hidden()
+    closed.locator("summary").click()
+    expect(closed.get_by_text("request_id").first).to_be_visible()
+
+
+def test_an_address_of_the_documentation_opens_what_it_names(open_page: OpenPage) -> None:
+    page = open_page("/docs#post-feedback")
+    expect(page.locator("#post-feedback").get_by_text("It takes")).to_be_visible()
+
+
+def test_commands_can_be_copied(open_page: OpenPage) -> None:
+    page = open_page("/docs", permissions=["clipboard-read", "clipboard-write"])
+    command = page.locator("#post-predict .command")
+    command.get_by_role("button", name="Copy").click()
+    expect(command.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == command.locator("code").inner_text()
