@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,14 +31,14 @@ class WantedToken(BaseModel):
     role: Literal["labeller", "operator"]
 
 
-@routes.get("/login")
+@routes.get("/login", response_class=HTMLResponse)
 def form(request: Request) -> Response:
     """The form, unless the browser is logged in already and wants nothing more."""
     back = request.query_params.get("next", "")
     return _form(request, back)
 
 
-@routes.post("/login")
+@routes.post("/login", status_code=303, response_class=RedirectResponse)
 def login(
     request: Request,
     token: Annotated[str, Form(max_length=200)] = "",
@@ -59,7 +59,7 @@ def login(
     return answer
 
 
-@routes.post("/logout")
+@routes.post("/logout", status_code=303, response_class=RedirectResponse)
 def logout(request: Request) -> Response:
     """Ends the session, here and in the database."""
     service: Service = request.app.state.service

@@ -23,7 +23,7 @@ class Feedback(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     request_id: _RequestId
-    true_label: str = ""
+    true_label: str
     """A class, or ``other``."""
     change: bool = False
     """For ten minutes a label may be changed."""
@@ -63,8 +63,10 @@ FEEDBACK_BODY: dict[str, Any] = {
         "content": {kind: {"schema": _feedback} for kind in ("application/json", "application/x-www-form-urlencoded")},
     }
 }
-_id = {key: _feedback[key] for key in ("type", "required")} | {
-    "properties": {name: _feedback["properties"][name] for name in ("request_id", "ticket")}
+_id = {
+    "type": "object",
+    "required": ["request_id"],
+    "properties": {name: _feedback["properties"][name] for name in ("request_id", "ticket")},
 }
 REQUEST_ID_BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": _id}}}
