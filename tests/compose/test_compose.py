@@ -11,8 +11,9 @@ import requests
 from tests.compose.conftest import Stack
 from tests.load import Load
 from tests.system import eventually
+from variants import CLASSES, VARIANTS
 
-SERVICES = {"app_custom", "app_vgg16", "experiment", "nginx"}
+SERVICES = {*(variant.service for variant in VARIANTS), "experiment", "nginx"}
 
 
 def test_predictions_alternate_and_the_logs_show_who_served(stack: Stack, photo: bytes) -> None:
@@ -28,8 +29,9 @@ def test_predictions_alternate_and_the_logs_show_who_served(stack: Stack, photo:
         return logs if logs.count("to-be-found") == 2 else ""
 
     logs = eventually(logged)
-    assert re.search(r"\| (custom|vgg16) request_id=to-be-found class=\w+ p=\S+ decode=\S+ms infer=\S+ms 200", logs)
-    assert re.search(r"nginx\S* +\| \d\d:\d\d:\d\d (custom|vgg16) +\w+ \d\.\d\d +\d+ ms  to-be-found", logs)
+    seen = f"(?:{'|'.join(map(re.escape, CLASSES))})"
+    assert re.search(rf"\| (custom|vgg16) request_id=to-be-found class={seen} p=\S+ decode=\S+ms infer=\S+ms 200", logs)
+    assert re.search(rf"nginx\S* +\| \d\d:\d\d:\d\d (custom|vgg16) +{seen} \d\.\d\d +\d+ ms  to-be-found", logs)
 
 
 def test_every_service_is_healthy_and_has_no_rights_it_does_not_need(stack: Stack) -> None:

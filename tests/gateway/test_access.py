@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from experiment.access.rules import RULES, Role, Rule
+from tests.classes import LEMON
 from tests.system import System, eventually
 
 TIMEOUT_S = 60
@@ -155,7 +156,7 @@ def test_a_kept_photo_is_not_overwritten_by_its_id(guarded: System, photo: bytes
     guarded.predict(photo, **{"X-Request-ID": "kept-once"})
     mine = (images / "kept-once.jpg").read_bytes()
     for _ in range(2):  # each variant
-        guarded.predict(next(samples.glob("lemon/*.jpg")), **{"X-Request-ID": "kept-once"})
+        guarded.predict(next((samples / LEMON).glob("*.jpg")), **{"X-Request-ID": "kept-once"})
     assert (images / "kept-once.jpg").read_bytes() == mine
     assert [path.name for path in images.glob(".*")] == []
 
@@ -174,14 +175,14 @@ def test_the_form_of_the_result_page_carries_the_ticket(guarded: System, photo: 
     page = guarded.predict(photo, "/result/", **{"X-Request-ID": "by-form"})
     ticket = page.headers["X-Ticket"]
     assert f'name="ticket" value="{ticket}"' in page.text
-    form = {"request_id": "by-form", "true_label": "lemon"}
+    form = {"request_id": "by-form", "true_label": LEMON}
     url = f"{guarded.url}/feedback"
     assert requests.post(url, data=form, timeout=TIMEOUT_S).status_code == 403
     assert requests.post(url, data=form | {"ticket": ticket}, timeout=TIMEOUT_S).status_code == 200
 
 
 def test_replay_and_the_command_go_on_behind_tokens(guarded: System, samples: Path) -> None:
-    replayed = guarded.abtest("replay", str(samples / "lemon"), "--label-from-folder")
+    replayed = guarded.abtest("replay", str(samples / LEMON), "--label-from-folder")
     assert replayed.returncode == 0, replayed.stdout
     assert guarded.abtest("report").returncode in (0, 3)
     assert guarded.abtest("status").returncode == 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from tests.classes import APPLE, LEMON
 from training import bank
 from training.photos import CLASSES
 
@@ -19,9 +20,9 @@ def fruit(name: str, dice: random.Random, size: tuple[int, int] = (104, 128), ta
     image = Image.new("RGB", size, (90, 60, 40) if table else "white")
     draw = ImageDraw.Draw(image)
     x, y = size[0] / 2 + dice.uniform(-5, 5), size[1] / 2 + dice.uniform(-5, 5)
-    if name == "apple":
+    if name == APPLE:
         draw.ellipse((x - 30, y - 30, x + 30, y + 30), (200, dice.randrange(60), 40))
-    elif name == "lemon":
+    elif name == LEMON:
         draw.ellipse((x - 38, y - 22, x + 38, y + 22), (240, 220, dice.randrange(60)))
     else:
         for _ in range(30):

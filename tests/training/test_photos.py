@@ -4,20 +4,21 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.classes import APPLE
 from tests.training.conftest import Orchard
 from training.photos import CLASSES, MEAN, SIDE, STD, find, load, normalise, pixels
 
 
 def test_finds_photos_by_class_and_source(orchard: Orchard) -> None:
     folder = orchard(4)
-    (folder / "apple" / "notes.txt").write_text("no photo")
+    (folder / APPLE / "notes.txt").write_text("no photo")
     photos = find(folder)
     assert [photo.label for photo in photos] == [label for label in range(len(CLASSES)) for _ in range(4)]
     assert [photo.source for photo in photos[:4]] == ["shop", "web", "web", "web"]
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no photos of apple, grapes, lemon in"):
+    with pytest.raises(FileNotFoundError, match=f"no photos of {', '.join(CLASSES)} in"):
         find(tmp_path)
 
 

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from tests.classes import APPLE
 from training.score import calibration, count, temperature
 from training.sources import table
 
@@ -13,7 +14,7 @@ def test_answers_are_counted() -> None:
     assert result.accuracy == pytest.approx(2 / 3)
     assert result.recalls[:2] == pytest.approx([2 / 3, 2 / 3])
     assert math.isnan(result.recalls[2])
-    assert result.table().splitlines()[2] == "| apple | 3 | 0.667 | 2 | 1 | 0 |"
+    assert result.table().splitlines()[2] == f"| {APPLE} | 3 | 0.667 | 2 | 1 | 0 |"
 
 
 def test_what_is_sure_and_wrong_is_counted() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.classes import APPLE
 from training.photos import Photo
 from training.split import VALIDATION, shares, split
 
@@ -32,7 +33,7 @@ def test_the_names_alone_decide() -> None:
 
 def test_what_was_set_aside_before_is_set_aside_again_with_its_group() -> None:
     groups = [index // 2 for index in range(len(_PHOTOS))]
-    trains, validates = split(_PHOTOS, groups, {_PHOTOS[0].name, _PHOTOS[9].name, "apple/elsewhere.jpg"})
+    trains, validates = split(_PHOTOS, groups, {_PHOTOS[0].name, _PHOTOS[9].name, f"{APPLE}/elsewhere.jpg"})
     assert validates == [0, 1, 8, 9]
     assert len(trains) == len(_PHOTOS) - 4
 

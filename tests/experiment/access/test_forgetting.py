@@ -13,6 +13,7 @@ from experiment.record.database import Database, counts, requests
 from experiment.record.erasure import erase_person, erase_request
 from experiment.record.labels import Label, give_label
 from experiment.record.retention import forget_photos
+from tests.classes import LEMON
 from tests.experiment.conftest import Ledger, begin, line, report_of, take_in
 
 PERSON, OTHER = "0123456789", "9876543210"
@@ -33,7 +34,7 @@ def known(database: Database) -> list[str]:
 def test_a_request_is_forgotten_with_its_label_and_its_photo(database: Database, ledger: Ledger, photos: Path) -> None:
     begin(database)
     take_in(database, ledger, line("a", person=PERSON), line("b"))
-    give_label(database, "a", Label("lemon"))
+    give_label(database, "a", Label(LEMON))
     for name in "ab":
         (photos / f"{name}.jpg").touch()
     before = report_of(database)
@@ -51,7 +52,7 @@ def test_a_person_is_forgotten_and_counted_as_nobody(database: Database, ledger:
     sticky = {"by": "sticky", "person": PERSON}
     take_in(database, ledger, line("a", **sticky), line("b", **sticky), line("c", by="sticky", person=OTHER))
     for name in "abc":
-        give_label(database, name, Label("lemon", labeller=OTHER if name == "c" else PERSON))
+        give_label(database, name, Label(LEMON, labeller=OTHER if name == "c" else PERSON))
     (photos / "b.jpg").touch()
     before = report_of(database)["traffic"]
     erased = erase_person(database, photos, PERSON)

@@ -9,6 +9,7 @@ import pytest
 
 from experiment.access.rules import Role
 from experiment.record.disputed import disputed
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import PLAN_TEXT, At, both, line
 from tests.system import eventually
 
@@ -29,7 +30,7 @@ def report(running: At) -> Any:
     return running.client.get("/experiment.json", headers=running.operator).json()
 
 
-def say(running: At, request_id: str, ticket: Any = None, label: str = "lemon", **more: Any) -> Any:
+def say(running: At, request_id: str, ticket: Any = None, label: str = LEMON, **more: Any) -> Any:
     fields = {"request_id": request_id, "true_label": label, "ticket": ticket} | more
     return running.client.post("/feedback", json={name: said for name, said in fields.items() if said is not None})
 
@@ -47,15 +48,15 @@ def test_without_its_ticket_nobody_labels_a_request(closed: At) -> None:
 
 def test_a_ticket_labels_once(closed: At) -> None:
     assert say(closed, "a", TICKET).status_code == 201
-    assert say(closed, "a", TICKET, "apple").status_code == 409
+    assert say(closed, "a", TICKET, APPLE).status_code == 409
     assert say(closed, "b", TICKET).status_code == 403
     assert report(closed)["labels"]["given"] == 1
 
 
 def test_the_page_carries_the_ticket_to_change_it_by(closed: At) -> None:
-    form = {"request_id": "a", "ticket": TICKET, "true_label": "lemon"}
+    form = {"request_id": "a", "ticket": TICKET, "true_label": LEMON}
     assert f'name="ticket" value="{TICKET}"' in closed.client.post("/feedback", data=form).text
-    changed = {"request_id": "a", "change": "1", "true_label": "apple"}
+    changed = {"request_id": "a", "change": "1", "true_label": APPLE}
     assert closed.client.post("/feedback", data=changed).status_code == 403
     assert closed.client.post("/feedback", data=changed | {"ticket": TICKET}).status_code == 200
 
@@ -99,11 +100,11 @@ def test_a_hundred_labels_of_visitors_decide_nothing(serve: Callable[..., Any]) 
     with serve(access="token") as running:
         tickets = {f"r{number}": f"{number:032x}" for number in range(100)}
         for name, ticket in tickets.items():
-            running.ledger.write(both(name, "apple", "lemon", by="pair", ticket=ticket))
+            running.ledger.write(both(name, APPLE, LEMON, by="pair", ticket=ticket))
         eventually(lambda: report(running)["pairs"]["disagree"] == 100)
         before = report(running)["verdict"]
         for number, (name, ticket) in enumerate(tickets.items()):
-            said = {"request_id": name, "true_label": "lemon", "ticket": ticket}
+            said = {"request_id": name, "true_label": LEMON, "ticket": ticket}
             given = running.client.post("/feedback", json=said, headers={"X-Person": f"{number:010d}"})
             assert (given.status_code, given.json()["counts"]) == (201, False)
         after = report(running)
@@ -125,23 +126,23 @@ def test_a_label_that_counts_takes_the_place_of_a_visitors(serve: Callable[..., 
     photos.mkdir()
     (photos / "a.jpg").touch()
     with serve(access="token", keep_images=photos) as running:
-        running.ledger.write(both("a", "apple", "lemon", ticket=TICKET))
+        running.ledger.write(both("a", APPLE, LEMON, ticket=TICKET))
         eventually(lambda: report(running)["pairs"]["disagree"])
-        assert say(running, "a", TICKET, "apple").status_code == 201
+        assert say(running, "a", TICKET, APPLE).status_code == 201
         with running.service.database.read() as connection:
             assert disputed(connection, photos) == ["a"]
-        form = {"request_id": "a", "true_label": "lemon"}
+        form = {"request_id": "a", "true_label": LEMON}
         running.client.post("/experiment/label", data=form, headers=running.operator)
         assert report(running)["pairs"]["only_candidate"] == 1
-        assert say(running, "a", TICKET, "apple").status_code == 409
+        assert say(running, "a", TICKET, APPLE).status_code == 409
 
 
 def test_who_shows_a_token_needs_no_ticket(closed: At) -> None:
     labeller = closed.service.tokens.issue(Role.LABELLER)
-    said = {"request_id": "a", "true_label": "lemon"}
+    said = {"request_id": "a", "true_label": LEMON}
     given = closed.client.post("/feedback", json=said, headers={"Authorization": f"Bearer {labeller}"})
     assert given.json()["counts"]
-    assert closed.give("old", "lemon") == 201
+    assert closed.give("old", LEMON) == 201
 
 
 def test_on_a_machine_of_ones_own_an_id_is_enough_and_a_wrong_ticket_is_not(at_work: At) -> None:

@@ -16,6 +16,7 @@ from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
 from experiment.record.labels import Label, Source, give_label
 from experiment.report.facts import make_report
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import Ledger, both, line
 from tests.experiment.statistics.draws import at_most
 from traffic.split import Shadow, Split, make_split
@@ -67,7 +68,7 @@ def verdicts(database: Database, ledger: Ledger, split: Split, way: Way, runs: i
 
 def _lines(request_id: str, photo: Seen, split: Split) -> str:
     fields = {"image_sha256": f"{photo.image:0>64}"} if photo.image else {}
-    answers = {"custom": "lemon" if photo.custom else "apple", "vgg16": "lemon" if photo.vgg16 else "apple"}
+    answers = {"custom": LEMON if photo.custom else APPLE, "vgg16": LEMON if photo.vgg16 else APPLE}
     if split.shadow_of(photo.shown):
         return both(request_id, answers["custom"], answers["vgg16"], photo.shown, split.drawn_by, **fields)
     return line(request_id, photo.shown, split.drawn_by, predicted_class=answers[photo.shown], **fields)
@@ -86,7 +87,7 @@ def people(kinds: Sequence[float], pair: bool, right: float, wrong: float, confi
             shown = "vgg16" if pair and rng.random() < 0.5 else "custom"
             well = vgg16 if shown == "vgg16" else custom
             given = rng.random() < (right if well else wrong)
-            label = "apple" if not well and rng.random() < confirm else "lemon"
+            label = APPLE if not well and rng.random() < confirm else LEMON
             yield Seen(custom, vgg16, shown, label if given else None)
 
     return way
@@ -137,7 +138,7 @@ def test_photos_replayed_again_count_once(sqlite: Database, ledger: Ledger) -> N
         for _ in range(3):
             for number, (custom, vgg16) in enumerate(folder):
                 shown = NAMES[rng.integers(2)]
-                yield Seen(custom, vgg16, shown, "lemon", "blind", image=f"{mark + number:x}")
+                yield Seen(custom, vgg16, shown, LEMON, "blind", image=f"{mark + number:x}")
 
     reports = verdicts(sqlite, ledger, PAIR, way, runs=2)
     assert {report["verdict"]["labels"] for report in reports} == {200}
@@ -149,7 +150,7 @@ def test_a_client_that_alternates_easy_and_hard_photos(sqlite: Database, ledger:
     def way(rng: np.random.Generator) -> Iterable[Seen]:
         for number in range(400):
             well = bool(rng.random() < (0.95 if number % 2 else 0.75))
-            yield Seen(well, well, NAMES[number % 2], "lemon")
+            yield Seen(well, well, NAMES[number % 2], LEMON)
 
     for report in verdicts(sqlite, ledger, IN_TURN, way, runs=2):
         assert (report["verdict"]["outcome"], report["verdict"]["labels"]) == ("keep_going", 0)
@@ -161,7 +162,7 @@ def test_people_unlike_each_other_with_many_photos_each(sqlite: Database, ledger
             # Everybody photographs what one of the two is good at.
             strong = rng.random() < 0.5
             for custom, vgg16 in photos(rng, (0.12, 0.02, 0.8, 0.06) if strong else (0.02, 0.12, 0.8, 0.06), 30):
-                yield Seen(custom, vgg16, NAMES[rng.integers(2)], "lemon", labeller=f"{person:010}")
+                yield Seen(custom, vgg16, NAMES[rng.integers(2)], LEMON, labeller=f"{person:010}")
 
     reports = verdicts(sqlite, ledger, PAIR, way)
     assert {report["verdict"]["labels"] for report in reports} == {160}
@@ -173,7 +174,7 @@ def test_a_folder_in_the_order_of_its_classes(sqlite: Database, ledger: Ledger) 
         # The first class is the candidate's strength, the last the control's.
         for kinds in ((0.12, 0.0, 0.88, 0.0), EQUAL, (0.0, 0.12, 0.88, 0.0)):
             for custom, vgg16 in photos(rng, kinds, 100):
-                yield Seen(custom, vgg16, NAMES[rng.integers(2)], "lemon", "blind")
+                yield Seen(custom, vgg16, NAMES[rng.integers(2)], LEMON, "blind")
 
     def shuffled(rng: np.random.Generator) -> Iterable[Seen]:
         # As `abtest replay` does.
@@ -188,7 +189,7 @@ def test_ten_labels_from_the_label_page_are_ten(sqlite: Database, ledger: Ledger
         for custom, vgg16 in photos(rng, (0.1, 0.0, 0.9, 0.0), 400):
             asked = custom != vgg16 and left > 0
             left -= asked
-            yield Seen(custom, vgg16, NAMES[rng.integers(2)], "lemon" if asked else None, "page")
+            yield Seen(custom, vgg16, NAMES[rng.integers(2)], LEMON if asked else None, "page")
 
     for report in verdicts(sqlite, ledger, PAIR, way, runs=2):
         assert (report["verdict"]["outcome"], report["verdict"]["labels"]) == ("keep_going", 10)
@@ -198,7 +199,7 @@ def test_ten_labels_from_the_label_page_are_ten(sqlite: Database, ledger: Ledger
 def test_a_shadow_under_round_robin_leaves_half_unpaired_and_bends_nothing(sqlite: Database, ledger: Ledger) -> None:
     def way(rng: np.random.Generator) -> Iterable[Seen]:
         for number, (custom, vgg16) in enumerate(photos(rng, EQUAL, 240)):
-            yield Seen(custom, vgg16, NAMES[number % 2], "lemon", "blind")
+            yield Seen(custom, vgg16, NAMES[number % 2], LEMON, "blind")
 
     reports = verdicts(sqlite, ledger, SHADOWED, way, runs=4)
     assert at_most(preferred(reports, *NAMES), 0.05)

@@ -17,6 +17,8 @@ from training.evaluate import held_out
 from training.network import starter
 from training.photos import find
 
+pytestmark = pytest.mark.given_classes
+
 
 @pytest.fixture
 def photos(fruits: Path, tmp_path: Path) -> Path:

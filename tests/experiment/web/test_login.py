@@ -10,6 +10,7 @@ from sqlalchemy import update
 
 from experiment.access.rules import Role
 from experiment.record.database import sessions
+from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both
 from tests.system import eventually
 
@@ -23,7 +24,7 @@ def disputed(serve: Callable[..., Any], tmp_path: Path, photo: bytes) -> Iterato
     for name in names:
         (photos / f"{name}.jpg").write_bytes(photo)
     with serve(access="token", keep_images=photos) as running:
-        running.ledger.write(*(both(name, "apple", "lemon") for name in names))
+        running.ledger.write(*(both(name, APPLE, LEMON) for name in names))
         eventually(lambda: running.client.get("/experiment/label", headers=running.operator).text.count("4 left"))
         yield running
 
@@ -57,7 +58,7 @@ def test_labelling_behind_a_token(disputed: At, serve_http: Callable[[At], str],
     page.get_by_text("4 left").wait_for()
     assert page.url == f"{url}/experiment/label"
     assert page.locator("main img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 300
-    page.get_by_role("button", name="lemon").click()
+    page.get_by_role("button", name=LEMON).click()
     page.get_by_text("3 left").wait_for()
 
     # What is not a labeller's stays closed.
@@ -68,7 +69,7 @@ def test_labelling_behind_a_token(disputed: At, serve_http: Callable[[At], str],
     page.goto(f"{url}/experiment/label")
     with disputed.service.database.write() as connection:
         connection.execute(update(sessions).values(ends=0.0))
-    page.get_by_role("button", name="lemon").click()
+    page.get_by_role("button", name=LEMON).click()
     log_in(page, labeller)
     page.get_by_text("3 left").wait_for()
 
