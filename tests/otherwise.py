@@ -6,6 +6,7 @@ are about photos that the given weights name by their class.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,9 @@ def main(arguments: list[str]) -> int:
         (ROOT / ".cache").mkdir(exist_ok=True)
         (folder / ".cache").symlink_to(ROOT / ".cache")  # what has been converted before
         tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not given_classes", *arguments]
-        return subprocess.run(tests, cwd=folder, env=environment, check=False).returncode
+        with subprocess.Popen(tests, cwd=folder, env=environment) as running:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which ends what it has started
+        return running.returncode
 
 
 if __name__ == "__main__":

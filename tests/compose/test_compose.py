@@ -30,7 +30,7 @@ def test_predictions_alternate_and_the_logs_show_who_served(stack: Stack, photo:
 
     logs = eventually(logged)
     seen = f"(?:{'|'.join(map(re.escape, CLASSES))})"
-    assert re.search(rf"\| (custom|vgg16) request_id=to-be-found class={seen} p=\S+ decode=\S+ms infer=\S+ms 200", logs)
+    assert re.search(rf"\| (custom|vgg16) request_id=to-be-found class="?{seen}"? p=\S+ decode=\S+ms infer=\S+ms 200", logs)
     assert re.search(rf"nginx\S* +\| \d\d:\d\d:\d\d (custom|vgg16) +{seen} \d\.\d\d +\d+ ms  to-be-found", logs)
 
 
