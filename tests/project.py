@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from local.parts import ROOT
-from tests.system import free_port
+from tests.system import COMPARED, free_port, write_list
 
 
 class Project:
@@ -19,14 +20,14 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        parts = ["abtest", "app_custom", "app_vgg16", "experiment", "local", "look", "nginx", "sample_data", "serving"]
-        parts += ["traffic", "variants"]
+        parts = ["abtest", "experiment", "local", "look", "nginx", "sample_data", "serving", "traffic", "variants"]
+        parts += [variant.service for variant in COMPARED]
         for part in parts:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for file in [*ROOT.glob("*.toml"), ROOT / "docker-compose.yml"]:
             shutil.copy(file, folder)
         self._list = folder / "variants" / "variants.toml"
-        self._list.write_text(re.sub(r"port = \d+", lambda _: f"port = {free_port()}", self._list.read_text()))
+        write_list(self._list, [replace(variant, port=free_port()) for variant in COMPARED])
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._out = folder / "out.log"

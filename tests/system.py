@@ -47,6 +47,12 @@ def eventually(look: Callable[[], T], within_s: float = 60) -> T:
         time.sleep(0.05)
 
 
+def write_list(path: Path, variants: Sequence[Variant], classes: Sequence[str] = CLASSES) -> None:
+    entries = [f'\n[[variant]]\nname = "{v.name}"\nservice = "{v.service}"\nport = {v.port}\n' for v in variants]
+    head = f'title = "{TITLE}"\nclasses = {json.dumps(list(classes), ensure_ascii=False)}\n'
+    path.write_text(head + "".join(entries))
+
+
 class System:
     """Parts by name: a variant's service, ``nginx``, ``gateway``, ``experiment``. ``log(name)`` is what one printed."""
 
@@ -71,9 +77,7 @@ class System:
         )
         self.url = self.place.url
         listed = folder / "variants.toml"
-        entries = [f'[[variant]]\nname = "{v.name}"\nservice = "{v.service}"\nport = {v.port}\n' for v in self.variants]
-        head = f'classes = {json.dumps(list(classes), ensure_ascii=False)}\ntitle = "{TITLE}"\n'
-        listed.write_text(head + "\n".join(entries))
+        write_list(listed, self.variants, classes)
         self.plan = folder / "experiment.toml"
         if not self.plan.exists():
             shutil.copy(ROOT / "experiment.toml", self.plan)

@@ -15,6 +15,7 @@ from serving.__main__ import main
 from serving.models.files.folder import Folder
 from tests.serving.models.given import converting_here
 from tests.serving.models.made import folder_in
+from variants import CLASSES
 
 
 def colours(folder: Folder) -> None:
@@ -55,7 +56,7 @@ def test_says_what_the_model_takes_sees_and_answers(
     said = capsys.readouterr().out
     assert "app_colours: colours.onnx (ONNX), sha256 " in said
     assert "60×40, crop, bilinear, mean 0.485, 0.456, 0.406, std 0.229, 0.224, 0.225" in said
-    assert f"{green}: grapes 0.9" in said
+    assert f"{green}: {CLASSES[1]} 0.9" in said
     assert " at most from openvino " in said
     assert "The fast engine agrees with the reference" in said
     seen = np.asarray(Image.open(tmp_path / ".run" / "check" / "app_colours" / "green.png"))
