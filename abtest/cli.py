@@ -20,11 +20,13 @@ from abtest.replay import find_photos
 from abtest.replay import replay as send_all
 from experiment.statistics.simulation import Scenario
 from experiment.statistics.simulation import simulate as run_simulation
-from variants import VARIANTS
+from variants import NAMES, VARIANTS
 
 __all__ = ["app"]
 
 _INVALID = 3
+# An example of shares, for sentences.
+_SHARES = f"{NAMES[0]}=90 {NAMES[1]}=10" if len(NAMES) > 1 else f"{NAMES[0]}=100"
 
 
 class Role(StrEnum):
@@ -96,7 +98,7 @@ def split(
     context: typer.Context,
     shares: Annotated[
         list[str] | None,
-        typer.Argument(help="round-robin, or shares such as custom=90 vgg16=10", autocompletion=_wanted_shares),
+        typer.Argument(help=f"round-robin, or shares such as {_SHARES}", autocompletion=_wanted_shares),
     ] = None,
     pair: Annotated[bool, typer.Option("--pair", help="Both score every photo, either is shown: to measure.")] = False,
     sticky: Annotated[bool, typer.Option("--sticky", help="The same user always gets the same variant.")] = False,
@@ -117,14 +119,14 @@ def split(
         wanted["rule"] = "pair"
     elif not shares:
         if not shadow and not sticky and not random:
-            raise typer.BadParameter("Say which split: round-robin, --pair, or shares such as custom=90 vgg16=10.")
+            raise typer.BadParameter(f"Say which split: round-robin, --pair, or shares such as {_SHARES}.")
         with explained():
             before = context.obj.split()["in_force"]["split"]
         rule = "sticky" if sticky else before["rule"] if before["rule"] != "pair" else "round_robin"
         wanted |= {"rule": rule, "shares": before["shares"] if rule != "round_robin" else {}}
     elif shares == ["round-robin"]:
         if sticky:
-            raise typer.BadParameter("Sticky needs shares, such as custom=90 vgg16=10 --sticky.")
+            raise typer.BadParameter(f"Sticky needs shares, such as {_SHARES} --sticky.")
         wanted["rule"] = "round_robin"
     else:
         wanted |= {"rule": "sticky" if sticky else "weighted", "shares": _shares(shares)}
@@ -284,7 +286,7 @@ def _shares(arguments: list[str]) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not equals:
-            raise typer.BadParameter(f"{argument!r} is no share: write custom=90 vgg16=10, or round-robin alone.")
+            raise typer.BadParameter(f"{argument!r} is no share: write {_SHARES}, or round-robin alone.")
         if name in shares:
             raise typer.BadParameter(f"{name} is named twice.")
         shares[name] = share

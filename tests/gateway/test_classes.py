@@ -56,8 +56,8 @@ def test_folders_of_photos_are_labels_also_with_a_slash(system: System, samples:
 
 
 def test_pages_say_them(system: System, samples: Path) -> None:
+    assert "Crack/chip, Kratzer groß or キズ?" in requests.get(system.url, timeout=10).text
     page = system.predict(next(samples.rglob("*.jpg")), "/result/")
-
     assert page.status_code == 200
     assert all(f'value="{name}"' in page.text for name in CLASSES)
     assert all(name in requests.get(f"{system.url}/experiment", timeout=10).text for name in CLASSES)

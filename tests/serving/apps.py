@@ -19,6 +19,7 @@ from serving.settings import Settings
 from serving.variant import ServedVariant
 from tests.serving.photos import encoded, quarters
 from tests.system import eventually
+from variants import CLASSES
 
 __all__ = [
     "CLASSES",
@@ -36,8 +37,6 @@ __all__ = [
 
 GOOD = encoded(quarters(), "JPEG")
 STARTER = b"weights that nobody reads"
-CLASSES = ("apple", "grapes", "lemon")
-
 Score = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """One photo to one row of scores."""
 

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from serving.models.files.choice import Model, choose
 from serving.models.files.folder import Folder
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.serving.apps import GOOD, STARTER, app_of, send, serving, variant_in
 from tests.serving.photos import encoded, quarters
 from variants import CLASSES
@@ -34,9 +35,9 @@ def test_an_answer(client: TestClient) -> None:
     ]
     assert (body["request_id"], body["variant"]) == ("mine", "custom")
     assert (body["filename"], body["content_type"]) == ("Zitrone.jpg", "image/jpeg")
-    assert body["likely_class"] == "lemon"
-    assert list(body["probabilities"]) == ["apple", "grapes", "lemon"]
-    assert body["probability"] == body["probabilities"]["lemon"] == pytest.approx(0.7)
+    assert body["likely_class"] == LEMON
+    assert list(body["probabilities"]) == list(CLASSES)
+    assert body["probability"] == body["probabilities"][LEMON] == pytest.approx(0.7)
     assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-12)
 
 
@@ -82,7 +83,7 @@ def test_the_photo_on_the_result_page_is_the_one_that_was_sent(client: TestClien
     photo = re.search('src="data:image/jpeg;base64,([^"]+)"', page.text)
     assert photo
     assert base64.b64decode(photo[1])[:3] == b"\xff\xd8\xff"
-    for text in ("Lemon", "70.0 %", "20.0 %", "10.0 %", "custom", "starter.safetensors", "lemon.jpg", "mine", " ms"):
+    for text in (LEMON, "70.0 %", "20.0 %", "10.0 %", "custom", "starter.safetensors", "lemon.jpg", "mine", " ms"):
         assert text in page.text
     assert hashlib.sha256(STARTER).hexdigest()[:12] in page.text
 
@@ -186,7 +187,7 @@ def test_metrics(client: TestClient) -> None:
         'predictions_total{outcome="ok",variant="custom"} 1.0',
         'predictions_total{outcome="rejected",variant="custom"} 1.0',
         'predictions_total{outcome="failed",variant="custom"} 0.0',
-        'predicted_class_total{class="lemon",variant="custom"} 1.0',
+        f'predicted_class_total{{class="{LEMON}",variant="custom"}} 1.0',
         'prediction_seconds_count{stage="infer",variant="custom"} 1.0',
     ):
         assert line in answer.text.splitlines()
@@ -268,7 +269,8 @@ def test_a_result_page_asks_what_it_was_where_somebody_listens(tmp_path: Path, c
 
     assert page.count('<form action="/feedback" method="post">') == 2
     assert page.count('<input type="hidden" name="request_id" value="mine">') == 2
-    assert re.findall('<button name="true_label" value="([^"]+)">', page) == ["lemon", "apple", "grapes", "other"]
+    asked = [unescape(name) for name in re.findall('<button name="true_label" value="([^"]+)">', page)]
+    assert asked == [LEMON, APPLE, GRAPES, "other"]
 
 
 def test_at_its_own_port_a_variant_leads_to_no_experiment(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_class_is_any_text(number: int, tmp_path: Path, caplog: pytest.LogCapt
     assert answer.json()["likely_class"] == name
     assert list(answer.json()["probabilities"]) == list(CLASSES)
     assert page.status_code == 200
-    assert name.casefold() in unescape(page.text).casefold()
+    assert f"<title>{name[0].upper()}{name[1:]} – " in unescape(page.text)
     assert [sample.labels["class"] for sample in counted if sample.name.endswith("_total")] == [name]
     assert name in caplog.text
     assert CLASSES[0] in described

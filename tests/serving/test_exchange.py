@@ -1,3 +1,4 @@
+import json
 import logging
 import re
 import socket
@@ -15,6 +16,7 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
 from serving.predictor import OverloadedError, Prediction
+from tests.classes import LEMON
 from tests.serving.apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
 from tests.system import eventually, free_port
 
@@ -56,7 +58,7 @@ def test_what_a_prediction_says_for_the_ledger(client: TestClient) -> None:
     headers = send(client).headers
 
     assert headers["X-Variant"] == "custom"
-    assert headers["X-Predicted-Class"] == "lemon"
+    assert headers["X-Predicted-Class"] == json.dumps(LEMON)[1:-1]
     assert headers["X-Probability"] == "0.700000"
     assert re.fullmatch("[0-9a-f]{64}", headers["X-Image-SHA256"])
 
@@ -77,7 +79,7 @@ def test_the_log_line_of_a_prediction(path: str, client: TestClient, caplog: pyt
 
     lines = [record.getMessage() for record in caplog.records if record.name == "serving"]
     assert len(lines) == 1
-    assert re.fullmatch(r"custom request_id=mine class=lemon p=0\.70 decode=\d+\.\dms infer=\d+\.\dms 200", lines[0])
+    assert re.fullmatch(rf"custom request_id=mine class={LEMON} p=0\.70 decode=\d+\.\dms infer=\d+\.\dms 200", lines[0])
 
 
 def test_the_log_line_of_a_refusal(client: TestClient, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
 from serving.predictor import OverloadedError, Prediction, Predictor, _Order
 from serving.settings import Settings
+from tests.classes import LEMON
 from tests.serving.apps import CLASSES, GOOD, Score, engine_of, lemon
 from tests.serving.photos import SIDE, VIEW, encoded, scenery
 from tests.serving.photos.hostile import rle_bitmap
@@ -35,8 +36,8 @@ def predict(data: bytes, engine: Score = lemon, with_preview: bool = False, **se
 def test_what_is_said_of_a_photo() -> None:
     prediction = predict(GOOD)
 
-    assert prediction.likely_class == "lemon"
-    assert prediction.probability == prediction.probabilities["lemon"]
+    assert prediction.likely_class == LEMON
+    assert prediction.probability == prediction.probabilities[LEMON]
     assert list(prediction.probabilities) == list(CLASSES)
     assert prediction.image_sha256 == hashlib.sha256(GOOD).hexdigest()
     assert prediction.decode_s > 0
@@ -109,9 +110,9 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
         with pytest.raises(OverloadedError):
             await predictor.predict(GOOD)
         go.set()
-        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {"lemon"}
+        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {LEMON}
         assert not predictor.full
-        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+        assert (await predictor.predict(GOOD)).likely_class == LEMON
 
     predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3))
     try:
@@ -143,8 +144,8 @@ def test_nobody_waits_longer_than_the_queue_is_long(monkeypatch: pytest.MonkeyPa
             await predictor.predict(GOOD)
         assert not first.done()
         go.set()
-        assert (await first).likely_class == "lemon"
-        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+        assert (await first).likely_class == LEMON
+        assert (await predictor.predict(GOOD)).likely_class == LEMON
 
     predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
     try:
@@ -165,7 +166,7 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
         with pytest.raises(asyncio.CancelledError):
             await second
         go.set()
-        assert (await first).likely_class == "lemon"
+        assert (await first).likely_class == LEMON
         assert not predictor._pending
 
     predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
@@ -219,11 +220,11 @@ def test_photos_that_take_long_wait_for_each_other_only() -> None:
         await asyncio.to_thread(eventually, lambda: seen)
         with pytest.raises(OverloadedError):
             await predictor.predict(heavy)
-        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+        assert (await predictor.predict(GOOD)).likely_class == LEMON
         assert not first.done()
         go.set()
-        assert (await first).likely_class == "lemon"
-        assert (await predictor.predict(heavy)).likely_class == "lemon"
+        assert (await first).likely_class == LEMON
+        assert (await predictor.predict(heavy)).likely_class == LEMON
 
     predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=1, queue_size=3))
     try:
@@ -245,7 +246,7 @@ def test_photos_that_wait_for_the_model_are_answered_together() -> None:
         asked = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(4)]
         await asyncio.to_thread(eventually, lambda: len(together._waiting) == 3)
         go.set()
-        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {"lemon"}
+        assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {LEMON}
 
     together = Together(scores, batch=3)
     # One thread reads; those that are read wait in others.
@@ -263,7 +264,7 @@ def test_broken_photos_take_up_no_room() -> None:
         for _ in range(3):
             with pytest.raises(PhotoError):
                 await predictor.predict(b"no photo")
-        assert (await predictor.predict(GOOD)).likely_class == "lemon"
+        assert (await predictor.predict(GOOD)).likely_class == LEMON
 
     predictor = Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0))
     try:

@@ -16,6 +16,7 @@ from serving.models.files.folder import Folder
 from serving.models.networks.weights import WeightsError
 from serving.settings import Settings
 from serving.variant import ServedVariant
+from tests.classes import LEMON
 from tests.serving.apps import GOOD, STARTER, engine_of, lemon, variant_in
 
 
@@ -46,7 +47,7 @@ def test_loads_and_says_what_it_serves(tmp_path: Path, caplog: pytest.LogCapture
     ]
     assert caplog.messages[2].startswith("custom ready after ")
     assert served.predictor is not None
-    assert asyncio.run(served.predictor.predict(GOOD)).likely_class == "lemon"
+    assert asyncio.run(served.predictor.predict(GOOD)).likely_class == LEMON
     assert raised == []
     served.close()
 
