@@ -12,6 +12,7 @@ import requests
 __all__ = ["RefusedError", "System", "default_url", "token_beside"]
 
 _ROOT = Path(__file__).parents[1]
+_SECRET = Path("/run/secrets/abtest_token")
 # Longer than a change may take to be taken over by every gateway.
 _PATIENCE_S = 40.0
 
@@ -84,17 +85,19 @@ def default_url() -> str:
 def token_beside(url: str) -> str:
     """The token that the service on this machine made, where ``url`` is on this machine, too; else nothing.
 
-    In a container, ``DATA_DIR`` and ``ABTEST_URL`` say together which service is beside.
+    In a container, ``DATA_DIR`` and ``ABTEST_URL`` say together which service is beside; its token may be a secret.
     """
     parts = urlsplit(url)
     folder = os.environ.get("DATA_DIR", "")
     here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if not here and not (folder and url.rstrip("/") == os.environ.get("ABTEST_URL", "").rstrip("/")):
         return ""
-    try:
-        return (Path(folder or _ROOT / ".run" / "data") / "token").read_text().strip()
-    except OSError:
-        return ""
+    for path in (_SECRET, Path(folder or _ROOT / ".run" / "data") / "token"):
+        try:
+            return path.read_text().strip()
+        except OSError:
+            continue
+    return ""
 
 
 def _sentence(facts: Any) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiment.plan import PlanError
 from experiment.record.database import DatabaseError
 from experiment.service import Service, StartError
-from experiment.settings import Settings
+from experiment.settings import Settings, wrong
 from experiment.web.app import create_app
 
 # nginx keeps idle connections for 60 s; were this side the first to close one, a request could meet a closed door.
@@ -47,7 +47,7 @@ def main() -> None:
         settings = Settings()
         service = Service(settings)
     except ValidationError as error:
-        sys.exit("\n".join(f"{str(e['loc'][0]).upper()}={e['input']}: {e['msg']}" for e in error.errors()))
+        sys.exit(wrong(error))
     except (StartError, PlanError, DatabaseError) as error:
         sys.exit(str(error))
     except SQLAlchemyError as error:

@@ -24,6 +24,7 @@ from experiment.record.disputed import disputed
 from experiment.record.experiments import Experiments, take_up
 from experiment.record.follower import Follower
 from experiment.record.ledger import Line, highest_epoch
+from experiment.record.relay import Relay
 from experiment.record.retention import forget, forget_photos
 from experiment.report.facts import figures, make_report
 from experiment.settings import Settings
@@ -48,7 +49,9 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         """Raises ``StartError``, ``PlanError``, ``DatabaseError`` or ``SQLAlchemyError`` where something is missing."""
-        if not settings.ledger_dir.is_dir():
+        if settings.ledger_dir is None:
+            _check_shared(settings)
+        elif not settings.ledger_dir.is_dir():
             raise StartError(f"LEDGER_DIR={settings.ledger_dir} is no folder. Start nginx first, or name its folder.")
         self.settings = settings
         try:
@@ -65,11 +68,15 @@ class Service:
         self.recent = Recent()
         self.listeners: list[Callable[[Sequence[Line]], None]] = [self.recent.add]
         gateways = Gateways()
-        self.follower = Follower(settings.ledger_dir, self.database, self._seen, gateways.written)
+        self.follower: Follower | Relay
+        if settings.ledger_dir is None:
+            self.follower = Relay(self.database, self._seen, gateways.names, gateways.written)
+        else:
+            self.follower = Follower(settings.ledger_dir, self.database, self._seen, gateways.written)
         splits = Splits(self.database, NAMES)
         splits.take_over(settings.state_dir)
         self.changes = Changes(splits, gateways)
-        self.changes.seen = highest_epoch(settings.ledger_dir)
+        self.changes.seen = highest_epoch(settings.ledger_dir) if settings.ledger_dir else 0
         self.list_file = ListFile(settings.variants, self.changes)
         self.guard = Guard(self.changes, self.recent)
         self._running: dict[str, dict[str, str]] = {}
@@ -255,3 +262,17 @@ class Service:
                 reason = f"{variant} runs on {weights['file']} {weights['sha256'][:12]}"
                 note_event(connection, "weights", reason, self._circumstances(connection))
                 log.warning("The weights changed: %s.", reason)
+
+
+def _check_shared(settings: Settings) -> None:
+    """Raises ``StartError`` where something is missing to a service that may start anew on another machine."""
+    if not settings.database_url or settings.database_url.startswith("sqlite"):
+        raise StartError(
+            "LEDGER_DIR=none: followers beside the gateways write to a database that this service shares. DATABASE_URL "
+            "names it: postgresql+psycopg://user:password@host/name."
+        )
+    if not settings.abtest_token:
+        raise StartError(
+            "LEDGER_DIR=none: this service may run on one machine now and on another later, so it makes no token of "
+            "its own. ABTEST_TOKEN, or a secret abtest_token, says which it is."
+        )

@@ -71,6 +71,10 @@ class Gateways:
         with self._changed:
             return [gateway for gateway in self._known.values() if gateway.asking or gateway.seen >= since]
 
+    def names(self) -> set[str]:
+        """The names of those that are present."""
+        return {gateway.name for gateway in self.present()}
+
     def highest_epoch(self) -> int:
         with self._changed:
             return max((gateway.epoch for gateway in self._known.values()), default=0)

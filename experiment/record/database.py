@@ -32,11 +32,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 __all__ = [
     "Database",
     "DatabaseError",
+    "arrivals",
     "checkpoints",
     "counts",
     "decisions",
     "experiments",
     "files",
+    "gateways",
     "people",
     "requests",
     "sessions",
@@ -58,7 +60,7 @@ experiments = Table(
 )
 
 # A file of the ledger is known by the hash of its first line: its name changes when it is rotated, and its inode may
-# be that of an earlier file.
+# be that of an earlier file. ``gateway`` is the one that its follower is beside; null where the service itself reads.
 files = Table(
     "ledger_file",
     metadata,
@@ -66,6 +68,27 @@ files = Table(
     Column("name", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("gone", Boolean, nullable=False, default=False),
+    Column("gateway", String(64)),
+)
+
+# Where followers beside the gateways read their ledgers: when each had last read all, by the database's clock, to which
+# rotated file, and what its gateway told the service that it had written.
+gateways = Table(
+    "gateway",
+    metadata,
+    Column("gateway", String(64), primary_key=True),
+    Column("read", Float),
+    Column("read_to", Text),
+    Column("written", Text),
+)
+
+# The lines of the last minutes, which these followers pass on to the service, in the order that they were committed.
+arrivals = Table(
+    "arrival",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("read", Float, nullable=False, index=True),
+    Column("lines", Text, nullable=False),
 )
 
 # ``rest`` counts the lines that are no shadow beyond the first.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.database import Database, files
@@ -40,8 +40,9 @@ class _Known:
 class Follower:
     """Takes the ledger in ``folder`` into ``database``, in a thread of its own between ``start`` and ``stop``.
 
-    ``seen`` is told of every block of lines once they are committed. ``written`` says what was written by now, as
-    far as gateways have told, by gateway and run.
+    ``seen`` is told of every block of lines once they are committed; ``taking`` in the transaction that takes them in.
+    ``written`` says what was written by now, as far as gateways have told, by gateway and run. Followers that have a
+    ``gateway`` each share a database, and leave the files of the others alone.
     """
 
     def __init__(
@@ -50,11 +51,15 @@ class Follower:
         database: Database,
         seen: Callable[[Sequence[Line]], None] = lambda _: None,
         written: Callable[[], Mapping[tuple[str, str], Written]] = dict,
+        taking: Callable[[Connection, Sequence[Line]], None] = lambda *_: None,
+        gateway: str | None = None,
     ) -> None:
         self._folder = folder
         self._database = database
         self._seen = seen
         self._written = written
+        self._taking = taking
+        self._gateway = gateway
         self._known: dict[str, _Known] | None = None
         self._missing: set[str] = set()
         self._noted: dict[tuple[str, str], Written] = {}
@@ -85,7 +90,8 @@ class Follower:
         written = dict(self._written())
         if self._known is None:
             with self._database.read() as connection:
-                rows = connection.execute(select(files).where(~files.c.gone))
+                own = select(files).where(~files.c.gone, files.c.gateway.is_not_distinct_from(self._gateway))
+                rows = connection.execute(own)
                 self._known = {row.identity: _Known(row.name) for row in rows}
         present = set()
         for file in ledger_files(self._folder):
@@ -116,7 +122,9 @@ class Follower:
                 if not troubled:
                     log.warning("The ledger waits: %s", str(error).splitlines()[0])
                 troubled = True
+                # Somebody else may have written to it meanwhile.
                 self._known = None
+                self._noted = {}
                 self._stopped.wait(_RETRY_S)
                 continue
             if troubled:
@@ -139,6 +147,7 @@ class Follower:
             parsed = [parse(line) for line in raw]
             lines = [line for line in parsed if line is not None]
             take_in(self._database, connection, lines, known)
+            self._taking(connection, lines)
             if early := self._early(lines, known):
                 count_event(self._database, connection, known, "early", early)
             if len(lines) < len(raw):
@@ -146,10 +155,10 @@ class Follower:
             if shortened:
                 log.warning("%s is shorter than it was; lines may be lost.", file.name)
                 count_event(self._database, connection, known, "gap")
-            values = {"name": file.name, "position": end, "gone": False}
+            values = {"name": file.name, "position": end, "gone": False, "gateway": self._gateway}
             if row is None:
                 connection.execute(insert(files).values(identity=file.identity, **values))
-            elif (row.name, row.position, row.gone) != (file.name, end, False):
+            elif any(getattr(row, name) != value for name, value in values.items()):
                 connection.execute(update(files).where(files.c.identity == file.identity).values(values))
         self._known[file.identity] = _Known(file.name)
         if lines:

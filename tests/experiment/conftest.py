@@ -168,12 +168,14 @@ class At:
             self.plan.write_text(PLAN_TEXT)
         self.service = Service(
             Settings(
-                ledger_dir=self.ledger.folder,
-                state_dir=self.state_folder,
-                data_dir=folder / "data",
-                plan=self.plan,
-                database_url=database_url,
-                **settings,
+                **{
+                    "ledger_dir": self.ledger.folder,
+                    "state_dir": self.state_folder,
+                    "data_dir": folder / "data",
+                    "plan": self.plan,
+                    "database_url": database_url,
+                    **settings,
+                }
             )
         )
         self.client = TestClient(create_app(self.service))
@@ -203,7 +205,9 @@ class At:
     @property
     def operator(self) -> dict[str, str]:
         """What whoever has the token sends."""
-        return {"Authorization": f"Bearer {(self.service.settings.data_dir / 'token').read_text().strip()}"}
+        settings = self.service.settings
+        token = settings.abtest_token or (settings.data_dir / "token").read_text().strip()
+        return {"Authorization": f"Bearer {token}"}
 
     def force(self, rule: Any = "round_robin", shares: Any = None, action: Any = "split", reason: str = "") -> None:
         """Puts a split in force without any nginx."""
