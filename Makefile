@@ -1,23 +1,34 @@
-# make run · make test · make lint · make bench · make storm · make attack · make evaluate · make screenshots
-# make lock · make sbom · make audit DATABASE=… · make pin
+# make run · make test · make test-swarm · make lint · make images REGISTRY=… · make bench · make storm · make attack
+# make evaluate · make screenshots · make lock · make sbom · make audit DATABASE=… · make pin
 PYTHON ?= python3
 PHOTOS ?= sample_data
 # The least that tests have to run of the code, in percent.
 COVERAGE ?= 95
 VENV := .venv
+COMPOSE ?= docker-compose
 BIN := $(VENV)/bin
 # Where PyTorch's build for CPUs is found; empty, pip takes what its usual index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 LOCKED := $(PIP) --no-deps --require-hashes
 
-.PHONY: run test lint bench storm attack evaluate lock sbom audit pin screenshots clean
+.PHONY: run test test-swarm lint images bench storm attack evaluate lock sbom audit pin screenshots clean
 
 run: $(VENV)/.run
 	@$(BIN)/python -m local
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+	$(BIN)/python -m pytest --ignore=tests/swarm --cov --cov-report=term --cov-fail-under=$(COVERAGE)
+
+# Three hosts on this machine, about 8 minutes.
+test-swarm: $(VENV)/.test
+	$(BIN)/python -m pytest tests/swarm
+
+# Built and pushed, for deploy/: make images REGISTRY=registry.example.org/team TAG=1
+images:
+	@test -n "$(REGISTRY)" || { echo "REGISTRY says where to: make images REGISTRY=registry.example.org/team"; exit 2; }
+	REGISTRY=$(REGISTRY) TAG=$(or $(TAG),latest) $(COMPOSE) -f docker-compose.yml -f deploy/images.yml build
+	REGISTRY=$(REGISTRY) TAG=$(or $(TAG),latest) $(COMPOSE) -f docker-compose.yml -f deploy/images.yml push
 
 lint: $(VENV)/.test
 	$(BIN)/ruff format --check

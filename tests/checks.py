@@ -87,8 +87,9 @@ def copy_faults() -> Iterator[str]:
 
 def settings() -> set[str]:
     """The environment variables that people may set."""
-    texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "nginx/tls.yml")]
-    compose = re.findall(r"\$\{(\w+)", "".join(texts))
+    texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "nginx/tls.yml", "deploy/swarm/stack.yml")]
+    # What ends in _SUM, deploy/swarm/stack finds itself.
+    compose = [name for name in re.findall(r"\$\{(\w+)", "".join(texts)) if not name.endswith("_SUM")]
     fields = chain(serving.settings.Settings.model_fields, experiment.settings.Settings.model_fields)
     return {*compose, *(field.upper() for field in fields)}
 
