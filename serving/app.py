@@ -101,11 +101,12 @@ async def _predict(request: Request, file: UploadFile, with_preview: bool = Fals
     data = await file.read()
     served: ServedVariant = request.app.state.served
     assert served.predictor is not None, "the route lets nothing in before"
-    prediction = await unless_left(request, served.predictor.predict(data, with_preview))
+    exchange: Exchange = request.state.exchange
+    prediction = await unless_left(request, served.predictor.predict(data, with_preview, exchange.shadow))
     served.metrics.observe(prediction)
-    request.state.exchange.prediction = prediction
+    exchange.prediction = prediction
     if served.photos and prediction.preview:
-        await asyncio.to_thread(served.photos.keep, request.state.exchange.request_id, prediction.preview)
+        await asyncio.to_thread(served.photos.keep, exchange.request_id, prediction.preview)
     return data, prediction
 
 

@@ -20,8 +20,10 @@ from starlette.types import Message, Receive
 
 from .pages import error_response
 from .photos.errors import PhotoError, TooManyPixelsError
-from .predictor import OverloadedError, Prediction
+from .places import OverloadedError
+from .predictor import Prediction
 from .settings import MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
+from .upload import only_file
 from .variant import ServedVariant
 
 __all__ = ["Exchange", "PredictionRoute", "unless_left"]
@@ -46,12 +48,14 @@ MultiPartParser.spool_max_size = MAX_UPLOAD_BYTES
 class Exchange:
     """What is known of one request for a prediction. ``reason`` says why there is none.
 
+    Nobody sees the answer to a ``shadow``, and nobody is to take it for one that was served.
     ``ticket`` is what a page's form sends along, so that whoever takes it knows where it comes from.
     """
 
     variant: str
     request_id: str
     ticket: str = ""
+    shadow: bool = False
     prediction: Prediction | None = None
     reason: str = ""
 
@@ -86,12 +90,14 @@ class PredictionRoute(APIRoute):
             served: ServedVariant = request.app.state.served
             given = request.headers.get("x-request-id", "")
             request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-            exchange = request.state.exchange = Exchange(served.name, request_id, request.headers.get("x-ticket", ""))
+            shadow = request.headers.get("x-by") == "shadow"
+            ticket = request.headers.get("x-ticket", "")
+            exchange = request.state.exchange = Exchange(served.name, request_id, ticket, shadow)
             try:
-                _admit(request, served)
+                _admit(request, served, shadow)
                 whole = _WholeRequest(request.scope, _limited(request.receive))
                 # With no parameters to check, FastAPI would take longer than the rest of the exchange.
-                response = await (answer if request.url.query else self._answer)(whole)
+                response = await (answer if request.scope["query_string"] else self._answer)(whole)
                 outcome = "ok"
             except Exception as error:
                 status, exchange.reason, outcome = _explain(error)
@@ -102,17 +108,18 @@ class PredictionRoute(APIRoute):
                     response.headers["Retry-After"] = str(_RETRY_AFTER_S)
             response.headers.update(exchange.headers())
             served.metrics.count(outcome)
-            # Nobody sees such an answer, and nobody is to take it for one that was served.
-            unseen = " (shadow)" if request.headers.get("x-by") == "shadow" else ""
-            log.info("%s%s", exchange.log_line(response.status_code), unseen)
+            log.info("%s%s", exchange.log_line(response.status_code), " (shadow)" if shadow else "")
             return response
 
         return handle
 
     async def _answer(self, request: Request) -> Response:
+        if file := only_file(request.headers.get("content-type", ""), await request.body()):
+            found: Response = await self.endpoint(request, file)
+            return found
         async with request.form() as form:
             file = form.get("file")
-            if request.url.path == "/result/" and "sample" in form:
+            if request.scope["path"] == "/result/" and "sample" in form:
                 served: ServedVariant = request.app.state.served
                 file = served.samples.upload(str(form["sample"]))
             if not isinstance(file, UploadFile) or not (file.filename or file.size):
@@ -174,14 +181,14 @@ class _WholeRequest(Request):
         yield b""
 
 
-def _admit(request: Request, served: ServedVariant) -> None:
+def _admit(request: Request, served: ServedVariant, shadow: bool) -> None:
     """Turns away what cannot be answered before its body is read."""
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > MAX_UPLOAD_BYTES:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
     if served.predictor is None:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still being loaded.")
-    if served.predictor.full:
+    if served.predictor.full(shadow):
         raise OverloadedError
 
 

@@ -47,7 +47,7 @@ def result_page(request: Request, prediction: Prediction, filename: str) -> Resp
 
 def error_response(request: Request, status: HTTPStatus, detail: str) -> Response:
     """A page on ``/result/``, JSON on ``/predict``, elsewhere what was asked for."""
-    path = request.url.path
+    path = request.scope["path"]
     if path == "/result/" or (path != "/predict" and wants_page(request)):
         return _page(request, "error.html", {"detail": detail}, status)
     return JSONResponse({"detail": detail}, status)

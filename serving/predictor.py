@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -14,9 +15,10 @@ from .models.samples import sample
 from .photos.errors import HeavyPhotoError
 from .photos.job import Job
 from .photos.pool import Pool, Reading
+from .places import OverloadedError, Places
 from .settings import Settings
 
-__all__ = ["OverloadedError", "Prediction", "Predictor"]
+__all__ = ["Prediction", "Predictor"]
 
 _PREVIEW_SIDE = 800
 # The shorter side of a photo that is kept: enough for people to tell what it shows.
@@ -27,10 +29,6 @@ _WAIT_S, _HEAVY_WAIT_S = 5, 3
 _SMALL = 300_000
 
 
-class OverloadedError(Exception):
-    """As many photos wait as may, or one waited as long as any may."""
-
-
 @dataclass
 class _Order:
     """One photo on its way through; ``dropped`` once nobody waits for it."""
@@ -38,6 +36,7 @@ class _Order:
     data: bytes
     job: Job
     must_begin: float
+    shadow: bool
     reading: Reading | None = None
     heavy: bool = False
     dropped: bool = False
@@ -66,7 +65,7 @@ class Predictor:
     """Runs ``settings.threads`` predictions at once and lets ``settings.queue_size`` more wait.
 
     Photos that take long to read have one more thread, in which they are read one after the other, and a quarter of the
-    places to wait in: others do not wait for them.
+    places to wait in: others do not wait for them. A ``shadow`` is a copy of a request that another variant answers.
     """
 
     def __init__(self, engine: Engine, classes: tuple[str, ...], settings: Settings) -> None:
@@ -77,49 +76,51 @@ class Predictor:
         self._keeps = settings.keep_images is not None
         self._max_pixels = settings.max_pixels
         self._count = settings.threads
-        self._limit = settings.threads + settings.queue_size
-        self._heavy_limit = 1 + settings.queue_size // 4
+        self._places = Places(settings.threads + settings.queue_size)
+        self._heavy_places = Places(1 + settings.queue_size // 4)
         self._pool = Pool(settings.threads, settings.max_pixels)
         # Besides those that read, as many as may wait to be answered together.
         threads = settings.threads + (engine.batch if engine.batch > 1 else 0)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
         self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="predict-heavy")
-        self._pending = 0
-        self._heavy_pending = 0
+
+    def full(self, shadow: bool = False) -> bool:
+        """Whether there is no room for another photo."""
+        return self._places.full(shadow)
 
     @property
-    def full(self) -> bool:
-        return self._pending >= self._limit
+    def pending(self) -> int:
+        """The photos that are being read or scored, or wait for it."""
+        return self._places.taken
 
-    async def predict(self, data: bytes, with_preview: bool = False) -> Prediction:
+    async def predict(self, data: bytes, with_preview: bool = False, shadow: bool = False) -> Prediction:
         """The prediction for an uploaded file, with the photo as a JPEG for a page where wished.
 
-        Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait. Once it is cancelled,
+        Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait, of shadows half as
+        many. Once it is cancelled,
         a photo that waits is not read any more.
         """
-        if self.full:
-            raise OverloadedError
+        self._places.take(shadow)
         at_least = max(_PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else 0, self._view.side)
         longest = _PREVIEW_SIDE if with_preview or self._keeps else None
-        order = _Order(data, Job(self._view, self._max_pixels, at_least, longest), perf_counter() + _WAIT_S)
-        self._pending += 1
+        order = _Order(data, Job(self._view, self._max_pixels, at_least, longest), perf_counter() + _WAIT_S, shadow)
         # Where a thread is free, too, the photo need not wait until that has woken up.
-        if self._pending <= self._count and len(data) < _SMALL:
+        if self.pending <= self._count and len(data) < _SMALL:
             order.reading = self._pool.begin_at_once(data, order.job)
         try:
             return await self._run(order, self._threads)
         except HeavyPhotoError:
-            if self._heavy_pending >= self._heavy_limit:
+            if self._heavy_places.full(shadow):
                 raise OverloadedError from None
+            self._heavy_places.hold(shadow)
             order.heavy, order.reading = True, None
             order.must_begin += _HEAVY_WAIT_S - _WAIT_S
-            self._heavy_pending += 1
             try:
                 return await self._run(order, self._heavy_thread)
             finally:
-                self._heavy_pending -= 1
+                self._heavy_places.leave(shadow)
         finally:
-            self._pending -= 1
+            self._places.leave(shadow)
 
     def warm_up(self) -> None:
         """Makes the first prediction, which is slower than the rest; raises ``ModelError`` where it is none."""
@@ -146,15 +147,15 @@ class Predictor:
                 # It keeps its place until it has come to its end, which is soon.
                 if order.reading:
                     order.reading.stop()
-                self._pending += 1
-                answer.add_done_callback(self._forget)
+                self._places.hold(order.shadow)
+                answer.add_done_callback(partial(self._forget, order.shadow))
             raise
         finally:
             if too_late:
                 too_late.cancel()
 
-    def _forget(self, answer: "asyncio.Future[Prediction]") -> None:
-        self._pending -= 1
+    def _forget(self, shadow: bool, answer: "asyncio.Future[Prediction]") -> None:
+        self._places.leave(shadow)
         if not answer.cancelled():
             answer.exception()  # nobody else asks for it, and asyncio would say so
 

@@ -1,13 +1,18 @@
 """What the server and the processes that decode photos agree on; light to import, since the server needs no decoder."""
 
+import struct
 from dataclasses import dataclass
 
 from .view import View
 
-__all__ = ["LIGHT", "Job", "Limits"]
+__all__ = ["ASKED", "LIGHT", "Job", "Limits"]
 
 LIGHT = 5_000_000
 """Pixels that any format is decoded from in a fraction of a second, and in a few dozen megabytes."""
+
+
+ASKED = struct.Struct("=II")
+"""What a worker is told first: how many bytes the photo has, and the pickled job that follows."""
 
 
 @dataclass(frozen=True)

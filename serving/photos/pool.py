@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from signal import SIGPROF
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import HeavyPhotoError, PhotoError, TooManyPixelsError
-from .job import LIGHT, Job, Limits
+from .job import ASKED, LIGHT, Job, Limits
 
 __all__ = ["Photo", "Pool", "Reading", "prepare"]
 
@@ -33,8 +34,9 @@ _BROKE = "The photo broke what was reading it, so it is refused: save it anew, o
 _TOO_SLOW = "The photo takes too long to read: send it smaller, or as a JPEG."
 # The hungriest decoder is WebP's, with 16 bytes a pixel.
 _MB, _BYTES_PER_PIXEL = 64, 18
-# Processor time, and time: several times what photos of so many pixels take.
-_LIGHT_CPU_S, _LIGHT_S = 2.0, 4.0
+# Processor time, and time: several times what photos of so many pixels take. One that is slow for its size waits for
+# others of its kind, lest as many as may wait be between a quick one and its answer.
+_LIGHT_CPU_S, _LIGHT_S = 0.5, 4.0
 _HEAVY_CPU_S, _HEAVY_S = 5.0, 6.0
 _START_S = 60
 # More than this, a file in memory gives back after each photo.
@@ -170,8 +172,10 @@ class _Worker:
         if not self.pid:
             return False
         os.pwrite(self._file, data, 0)
+        wanted = _pickled(job)
+        self._asked = job
         try:
-            self._channel.sendall(pickle.dumps((len(data), job)))
+            self._channel.sendall(ASKED.pack(len(data), len(wanted)) + wanted)
         except OSError:
             with suppress(OSError):
                 self.stop()
@@ -180,24 +184,30 @@ class _Worker:
     def answer(self, within_s: float) -> Photo | Exception:
         """The photo, or what is to be raised instead.
 
-        Raises ``PhotoError`` where the process says nothing in time, or nothing that makes sense, and ends it.
+        Raises ``PhotoError`` where the process says nothing in time, or nothing that makes sense, and ends it;
+        ``HeavyPhotoError`` where it was only meant for quick ones and took more processor time than they do.
         """
         try:
             self._channel.settimeout(within_s)
-            said = dict(json.loads(self._answers.readline(_ANSWER_BYTES)))
+            line = self._answers.readline(_ANSWER_BYTES)
+            if line[:1].isdigit():
+                made = os.pread(self._file, min(int(line), _PHOTO_BYTES), 0)
+                height, width = self._asked.view.height, self._asked.view.width
+                pixels = np.frombuffer(made, np.uint8, height * width * 3).reshape(height, width, 3)
+                return Photo(pixels, made[pixels.nbytes :])
+            said = dict(json.loads(line))
             if "failed" in said:
                 # A fault of this code, but one that the photo calls forth, here and in every other variant.
                 log.error("A photo broke what was reading it: %.300r", said["failed"])
                 return PhotoError(_BROKE)
-            if "refused" in said:
-                return _REFUSALS[said["refused"]](said["sentence"])
-            made, start = os.pread(self._file, min(said["length"], _PHOTO_BYTES), 0), said["preview_at"]
-            return Photo(np.frombuffer(made[:start], said["dtype"]).reshape(said["shape"]), made[start:])
+            return _REFUSALS[said["refused"]](said["sentence"])
         except TimeoutError:
             self._end(at_once=True)
             raise PhotoError(_TOO_SLOW) from None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            raise PhotoError(_TOO_SLOW if self._end(at_once=True) == -SIGPROF else _BROKE) from error
+            if self._end(at_once=True) != -SIGPROF:
+                raise PhotoError(_BROKE) from error
+            raise (PhotoError(_TOO_SLOW) if self._limits.heavy else HeavyPhotoError()) from error
 
     def shrink(self) -> None:
         """Gives back the memory of a large photo."""
@@ -284,6 +294,11 @@ class _Nursery:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+@lru_cache(16)
+def _pickled(job: Job) -> bytes:
+    return pickle.dumps(job)
 
 
 def _memory_file() -> int:

@@ -13,6 +13,7 @@ import resource
 import signal
 import socket
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from PIL import AvifImagePlugin, Image
 
 from .decode import decode, jpeg
 from .errors import HeavyPhotoError, PhotoError
-from .job import Job, Limits
+from .job import ASKED, Job, Limits
 from .pixels import to_pixels
 
 _TOO_MUCH_MEMORY = "The photo takes too much memory to read: send it smaller, or as a JPEG."
@@ -95,18 +96,26 @@ def _confine(limits: Limits) -> None:
 def _work(channel: socket.socket, file: int, limits: Limits) -> None:
     with channel, channel.makefile("rb") as asked:
         while True:
-            try:
-                length, job = pickle.load(asked)  # noqa: S301  (from the server)
-            except EOFError:
+            told = asked.read(ASKED.size)
+            if len(told) < ASKED.size:
                 return
+            length, wanted = ASKED.unpack(told)
+            job = _unpickled(asked.read(wanted))
             # Counts processor time, not the time it waits for some; ends the process whatever it is at.
             signal.setitimer(signal.ITIMER_PROF, limits.cpu_s)
             answer = _answer(os.pread(file, length, 0), job, file, limits.heavy)
             signal.setitimer(signal.ITIMER_PROF, 0)
-            channel.sendall(json.dumps(answer).encode() + b"\n")
+            channel.sendall((str(answer) if isinstance(answer, int) else json.dumps(answer)).encode() + b"\n")
 
 
-def _answer(data: bytes, job: Job, file: int, heavy: bool) -> dict[str, Any]:
+@lru_cache(16)
+def _unpickled(wanted: bytes) -> Job:
+    job: Job = pickle.loads(wanted)  # noqa: S301  (from the server)
+    return job
+
+
+def _answer(data: bytes, job: Job, file: int, heavy: bool) -> int | dict[str, Any]:
+    """How many bytes the pixels, and the preview behind them, have in ``file``; or why there are none."""
     try:
         photo = decode(data, job.max_pixels, job.at_least, light_only=not heavy)
         pixels = to_pixels(photo, job.view)
@@ -119,8 +128,7 @@ def _answer(data: bytes, job: Job, file: int, heavy: bool) -> dict[str, Any]:
         return {"refused": "PhotoError", "sentence": _TOO_MUCH_MEMORY}
     except Exception as error:
         return {"failed": repr(error)}
-    length = os.pwrite(file, pixels.tobytes() + preview, 0)
-    return {"shape": pixels.shape, "dtype": pixels.dtype.str, "preview_at": pixels.nbytes, "length": length}
+    return os.pwrite(file, pixels.tobytes() + preview, 0)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ import uvicorn
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
-from serving.predictor import OverloadedError, Prediction
+from serving.places import OverloadedError
+from serving.predictor import Prediction
 from tests.classes import LEMON
 from tests.serving.apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
 from tests.system import eventually, free_port
@@ -245,7 +246,7 @@ def test_more_photos_than_may_wait(tmp_path: Path, caplog: pytest.LogCaptureFixt
         go.clear()
         try:
             waiting = [senders.submit(send, client) for _ in range(5)]
-            eventually(lambda: predictor_of(client).full)
+            eventually(lambda: predictor_of(client).full())
 
             refused = send(client, headers={"X-Request-ID": "mine"})
             page = send(client, path="/result/")
@@ -296,9 +297,9 @@ def test_work_for_a_client_who_has_left_is_dropped(tmp_path: Path, caplog: pytes
             assert asked.acquire(timeout=30)
             with socket.create_connection(("127.0.0.1", port), timeout=30) as leaving:
                 leaving.sendall(request)
-                eventually(lambda: predictor_of(client)._pending == 2)
+                eventually(lambda: predictor_of(client).pending == 2)
             eventually(lambda: "The client left before there was an answer." in caplog.text)
-            assert predictor_of(client)._pending == 1
+            assert predictor_of(client).pending == 1
         finally:
             go.set()
         assert staying.recv(20).startswith(b"HTTP/1.1 200 ")
@@ -324,7 +325,7 @@ def running(app: Any) -> Iterator[int]:
 def test_a_photo_whose_place_was_taken_while_it_was_being_received(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def too_late(data: bytes, with_preview: bool) -> Prediction:
+    async def too_late(data: bytes, with_preview: bool, shadow: bool) -> Prediction:
         raise OverloadedError
 
     monkeypatch.setattr(predictor_of(client), "predict", too_late)

@@ -16,7 +16,8 @@ from serving.models.errors import ModelError
 from serving.photos.decode import decode
 from serving.photos.errors import PhotoError
 from serving.photos.pixels import to_pixels
-from serving.predictor import OverloadedError, Prediction, Predictor, _Order
+from serving.places import OverloadedError
+from serving.predictor import Prediction, Predictor, _Order
 from serving.settings import Settings
 from tests.classes import LEMON
 from tests.serving.apps import CLASSES, GOOD, Score, engine_of, lemon
@@ -105,16 +106,65 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
     async def scenario(predictor: Predictor) -> None:
         asked = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(2 + 3)]
         await asyncio.gather(asyncio.to_thread(running.acquire), asyncio.to_thread(running.acquire))
-        assert predictor.full
+        assert predictor.full()
         assert not running.acquire(blocking=False), "more at once than there are threads"
         with pytest.raises(OverloadedError):
             await predictor.predict(GOOD)
         go.set()
         assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {LEMON}
-        assert not predictor.full
+        assert not predictor.full()
         assert (await predictor.predict(GOOD)).likely_class == LEMON
 
     predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+
+
+def test_shadows_take_no_place_from_what_people_wait_for() -> None:
+    go = threading.Event()
+
+    def engine(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert go.wait(60)
+        return lemon(pixels)
+
+    async def scenario(predictor: Predictor) -> None:
+        shadows = [asyncio.create_task(predictor.predict(GOOD, shadow=True)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert predictor.full(shadow=True), "half of the places are taken"
+        with pytest.raises(OverloadedError):
+            await predictor.predict(GOOD, shadow=True)
+        shown = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert predictor.pending == 3 + 6
+        assert predictor.full()
+        go.set()
+        assert {each.likely_class for each in await asyncio.gather(*shadows, *shown)} == {LEMON}
+        assert not predictor.pending
+
+    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=4))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+
+
+def test_shadows_are_refused_where_all_places_are_taken() -> None:
+    go, seen = threading.Event(), list[NDArray[np.uint8]]()
+
+    async def scenario(predictor: Predictor) -> None:
+        shown = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError):
+            await predictor.predict(GOOD, shadow=True)
+        go.set()
+        await asyncio.gather(*shown)
+        assert (await predictor.predict(GOOD, shadow=True)).likely_class == LEMON
+
+    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1, queue_size=1))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -167,7 +217,7 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
             await second
         go.set()
         assert (await first).likely_class == LEMON
-        assert not predictor._pending
+        assert not predictor.pending
 
     predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
     try:
@@ -199,7 +249,7 @@ def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> N
         with pytest.raises(asyncio.CancelledError):
             await asked
         await asyncio.to_thread(eventually, lambda: not Path(f"/proc/{pid}").exists(), 4)
-        await asyncio.to_thread(eventually, lambda: not predictor._pending)
+        await asyncio.to_thread(eventually, lambda: not predictor.pending)
 
     predictor = Watched(engine_of(lemon), CLASSES, Settings(threads=1))
     try:
