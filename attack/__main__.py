@@ -61,7 +61,7 @@ class Sizes:
     large: tuple[str, ...] = tuple(LARGE_BUT_GOOD)
 
 
-FULL = Sizes(quiet_s=20, mutations=20_000, crowd=200, crowd_s=40, examples=200, whole_uploads=100, leavers=60)
+FULL = Sizes(quiet_s=20, mutations=20_000, crowd=200, crowd_s=40, examples=60, whole_uploads=100, leavers=60)
 
 
 def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] = _say) -> Attack:

@@ -8,7 +8,7 @@ from functools import cache
 
 from starlette.routing import compile_path
 
-__all__ = ["RULES", "Role", "Rule", "as_markdown", "rule_for"]
+__all__ = ["RULES", "Role", "Rule", "as_markdown", "methods_of", "rule_for"]
 
 
 class Role(IntEnum):
@@ -95,6 +95,12 @@ def rule_for(method: str, path: str) -> Rule | None:
     asked = "GET" if method == "HEAD" else method
     plain = path.rstrip("/") or "/"
     return next((rule for rule in RULES if rule.fits(asked, path) or rule.fits(asked, plain)), None)
+
+
+def methods_of(path: str) -> list[str]:
+    """What may be done at an address; nothing where there is none."""
+    plain = path.rstrip("/") or "/"
+    return [rule.method for rule in RULES if rule.fits(rule.method, path) or rule.fits(rule.method, plain)]
 
 
 def as_markdown() -> str:

@@ -78,7 +78,7 @@ def _state(service: Service) -> dict[str, Any]:
     }
 
 
-@routes.post("", responses=failures(_AWAY | _REFUSED), openapi_extra={"security": [{"token": []}]})
+@routes.post("", responses=failures(_AWAY | _REFUSED))
 async def change(request: Request, wanted: Wanted) -> dict[str, Any]:
     """Changes the split; answers once every gateway serves it."""
     service: Service = request.app.state.service

@@ -40,7 +40,11 @@ _WHY_NOT = {
 
 _TICKET = re.compile(r"[0-9a-f]{32}")
 _FAILURES = {
-    200: {"model": Noted, "description": "The same label was given before; or a form, answered with a page."},
+    200: {
+        "model": Noted,
+        "content": {"application/json": {}, "text/html": {}},
+        "description": "The same label was given before; or a form, answered with a page.",
+    },
     **failures(
         {
             401: "Only an operator may say that a label was given blind.",

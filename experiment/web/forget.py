@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.record.erasure import Erased, erase_person, erase_request
 from experiment.service import Service
+from experiment.web.schemas import failures
 
 __all__ = ["routes"]
 
@@ -30,7 +31,7 @@ class Wanted(BaseModel):
     person: Annotated[str, Field(pattern=r"^[0-9]{10}$")] | None = None
 
 
-@routes.post("")
+@routes.post("", responses=failures({404: "Nothing is known of that."}))
 def forget(request: Request, wanted: Wanted) -> dict[str, object]:
     """Deletes, and says how much, and what stays."""
     if (wanted.request_id is None) == (wanted.person is None):

@@ -9,9 +9,10 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from experiment.access.rules import Role, Rule, rule_for
+from experiment.access.rules import Role, Rule, methods_of, rule_for
 from experiment.access.tokens import Tokens
 from experiment.web.pages import message_page
+from look.pages import wants_page
 
 __all__ = ["COOKIE", "LOGIN", "Guard", "bearer"]
 
@@ -44,6 +45,11 @@ class Guard:
         rule = rule_for(request.method, request.url.path)
         is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
         page = (rule is not None and rule.page) or is_form
+        if rule is None and (methods := methods_of(request.url.path)):
+            allowed = ", ".join(methods)
+            answer = _said(request, wants_page(request), HTTPStatus.METHOD_NOT_ALLOWED, f"Here only {allowed} is done.")
+            answer.headers["Allow"] = allowed
+            return answer
         try:
             shows = bearer(request) or request.cookies.get(COOKIE)
             role = await asyncio.to_thread(self._role, request) if shows else None

@@ -14,6 +14,7 @@ from experiment.access.tokens import SESSION_S
 from experiment.service import Service
 from experiment.web.guard import COOKIE, LOGIN
 from experiment.web.pages import message_page, render_page
+from experiment.web.schemas import failures
 
 __all__ = ["routes"]
 
@@ -38,7 +39,12 @@ def form(request: Request) -> Response:
     return _form(request, back)
 
 
-@routes.post("/login", status_code=303, response_class=RedirectResponse)
+@routes.post(
+    "/login",
+    status_code=HTTPStatus.SEE_OTHER,
+    response_class=RedirectResponse,
+    responses=failures({403: "The token is nobody's."}, page=True),
+)
 def login(
     request: Request,
     token: Annotated[str, Form(max_length=200)] = "",
@@ -59,7 +65,7 @@ def login(
     return answer
 
 
-@routes.post("/logout", status_code=303, response_class=RedirectResponse)
+@routes.post("/logout", status_code=HTTPStatus.SEE_OTHER, response_class=RedirectResponse)
 def logout(request: Request) -> Response:
     """Ends the session, here and in the database."""
     service: Service = request.app.state.service

@@ -90,6 +90,13 @@ def test_predictions_are_posted(shared_system: System, path: str) -> None:
     assert "Send a photo with POST." in answer.text
 
 
+def test_health_is_asked_for(shared_system: System) -> None:
+    answer = requests.post(shared_system.url + "/healthz", timeout=10)
+
+    assert answer.status_code == 405
+    assert answer.json() == {"detail": "Ask with GET."}
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/livez", "/_ready/custom", "/_shadow", "/_any_ready", "/etc"])
 def test_nothing_else_is_reachable(shared_system: System, path: str) -> None:
     answer = requests.get(shared_system.url + path, timeout=10)

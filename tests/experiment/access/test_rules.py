@@ -59,9 +59,22 @@ def test_every_route_has_a_rule_and_every_rule_a_route(at_work: At) -> None:
 def test_what_nobody_thought_of_is_the_operators(serve: Callable[..., Any]) -> None:
     assert rule_for("DELETE", "/experiment") is None
     with serve(access="token") as running:
-        assert running.client.delete("/experiment").status_code == 401
-        assert running.client.delete("/experiment", headers=running.operator).status_code == 405
         assert running.client.get("/experiment/new").status_code == 401
+        assert running.client.delete("/experiment/new").status_code == 401
+
+
+def test_another_method_is_told_which_there_are(at_work: At) -> None:
+    for method, path, allowed in (
+        ("DELETE", "/experiment", "GET"),
+        ("PUT", "/experiment/label/", "GET, POST"),
+        ("GET", "/feedback", "POST"),
+    ):
+        answer = at_work.client.request(method, path)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+        assert answer.json() == {"detail": f"Here only {allowed} is done."}
+    page = at_work.client.get("/experiment/logout", headers={"Accept": "text/html"})
+    assert page.status_code == 405
+    assert "Here only POST is done." in page.text
 
 
 def test_a_head_is_a_get_and_a_slash_more_changes_nothing() -> None:
