@@ -114,8 +114,8 @@ class PredictionRoute(APIRoute):
         return handle
 
     async def _answer(self, request: Request) -> Response:
-        if file := only_file(request.headers.get("content-type", ""), await request.body()):
-            found: Response = await self.endpoint(request, file)
+        if alone := only_file(request.headers.get("content-type", ""), await request.body()):
+            found: Response = await self.endpoint(request, alone)
             return found
         async with request.form() as form:
             file = form.get("file")

@@ -9,6 +9,7 @@ import pytest
 
 from experiment.access.rules import Role
 from experiment.record.disputed import disputed
+from experiment.record.follower import Follower
 from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import PLAN_TEXT, At, both, line
 from tests.system import eventually
@@ -66,6 +67,7 @@ def test_a_repeated_id_gets_no_second_ticket(closed: At) -> None:
     again = "e" * 32
     closed.ledger.write(line("a", ticket=again))
     eventually(lambda: report(closed)["traffic"]["assigned"])
+    assert isinstance(closed.service.follower, Follower)
     closed.service.follower.catch_up()
     assert say(closed, "a", again).status_code == 403
     assert say(closed, "a", TICKET).status_code == 201
