@@ -61,7 +61,7 @@ class Sizes:
     large: tuple[str, ...] = tuple(LARGE_BUT_GOOD)
 
 
-FULL = Sizes(quiet_s=20, mutations=20_000, crowd=200, crowd_s=40, examples=60, whole_uploads=100, leavers=60)
+FULL = Sizes(quiet_s=20, mutations=20_000, crowd=200, crowd_s=40, examples=40, whole_uploads=100, leavers=60)
 
 
 def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] = _say) -> Attack:
@@ -123,7 +123,7 @@ def _phases(found: Attack, target: Target, folder: Path, sizes: Sizes) -> Iterat
     yield "slow clients", lambda: _crowds(found, system.url, photo, sizes)
     for name, act in ROWS.items():
         yield name, lambda name=name, act=act: found.rows.append(Row(name, *act(target)))  # type: ignore[misc]
-    yield "Schemathesis", lambda: setattr(found, "contract", check(system.url, folder, sizes.examples))
+    yield "Schemathesis", lambda: setattr(found, "contract", check(system.url, folder, sizes.examples, target.token))
 
 
 def _pillow(found: Attack, uploads: Uploads, folder: Path) -> list[Answer]:

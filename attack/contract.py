@@ -28,8 +28,8 @@ class Contract:
     failures: list[str]
 
 
-def check(url: str, folder: Path, examples: int) -> Contract:
-    """So many requests of each operation, besides those that go through its description.
+def check(url: str, folder: Path, examples: int, token: str) -> Contract:
+    """So many requests of each operation, and those that go through its description, as a visitor and as an operator.
 
     Raises ``RuntimeError`` where Schemathesis does not come to an end of its own.
     """
@@ -38,8 +38,16 @@ def check(url: str, folder: Path, examples: int) -> Contract:
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config), "run"]
     options = ["--checks", "all", "--seed", str(_SEED), "--no-color", "--max-examples", str(examples)]
     options += ["--request-timeout", "90", "--suppress-health-check", "all", "--no-shrink"]
+    command += [f"{url}/openapi.json", *options]
+    visitor = _run(command, folder)
+    operator = _run([*command, "--header", f"Authorization: Bearer {token}"], folder)
+    failures = [f"visitor: {line}" for line in visitor.failures] + [f"operator: {line}" for line in operator.failures]
+    return Contract(visitor.requests + operator.requests, failures)
+
+
+def _run(command: list[str], folder: Path) -> Contract:
     done = subprocess.run(
-        [*command, f"{url}/openapi.json", *options],
+        command,
         cwd=folder,
         check=False,
         capture_output=True,

@@ -25,10 +25,14 @@ class Target:
     alternations: int = 40
     labels: int = 100
 
+    @property
+    def token(self) -> str:
+        """The operator's first."""
+        return (self.system.place.data / "token").read_text().strip()
+
     def facts(self) -> Any:
         """What the experiment says, to its operator."""
-        token = (self.system.place.data / "token").read_text().strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {self.token}"}
         return requests.get(f"{self.system.url}/experiment.json", headers=headers, timeout=TIMEOUT_S).json()
 
     def raw(self, data: bytes) -> bytes:
