@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import experiment.follow
 import experiment.settings
 import serving.settings
 from local.parts import ROOT
@@ -154,7 +155,8 @@ def test_every_setting_is_one_that_its_image_knows(manifests: Manifests) -> None
     gateway = {*re.findall(r"\{([A-Z_]+):=", script), "NAMESPACE"}
     service = {name.upper() for name in experiment.settings.Settings.model_fields}
     variant = {name.upper() for name in serving.settings.Settings.model_fields}
-    known = {"nginx": gateway, "experiment": service, "follower": service | {"GATEWAY"}, "variant": variant}
+    follower = {*(name.upper() for name in experiment.follow.FollowSettings.model_fields), "VARIANTS"}
+    known = {"nginx": gateway, "experiment": service, "follower": follower, "variant": variant}
     for _, container in manifests.containers:
         if container["name"] in known:
             given = {setting["name"] for setting in container.get("env", [])}
