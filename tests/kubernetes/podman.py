@@ -9,6 +9,7 @@ from typing import Any, Self
 import yaml
 
 from tests.kubernetes.manifests import Manifests, Workload
+from tests.system import free_port
 
 __all__ = ["Podman", "pods"]
 
@@ -85,16 +86,18 @@ class Podman:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # Networks are the machine's, whosever images they are for.
+        self._network = f"abtest{free_port()}"
         self._environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
         (folder / "containers.conf").write_text(_CONF)
 
     def __enter__(self) -> Self:
-        self.run("network", "create", "abtest")
+        self.run("network", "create", self._network)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.run("pod", "rm", "--all", "--force", "--time", "10", check=False)
-        self.run("network", "rm", "abtest", check=False)
+        self.run("network", "rm", self._network, check=False)
         self.run("rmi", "--all", "--force", check=False)
 
     def run(self, *arguments: str, check: bool = True) -> str:
@@ -115,7 +118,7 @@ class Podman:
     def play(self, documents: Sequence[dict[str, Any]]) -> None:
         file = self._folder / "pods.yaml"
         file.write_text(yaml.safe_dump_all(documents))
-        self.run("kube", "play", "--network", "abtest", str(file))
+        self.run("kube", "play", "--network", self._network, str(file))
 
     def execute(self, pod: str, container: str, *command: str) -> str:
         """What a command in a container says, whatever becomes of it."""
@@ -123,4 +126,6 @@ class Podman:
 
     def address(self, pod: str) -> str:
         infra = self.run("pod", "inspect", "--format", "{{.InfraContainerID}}", pod).strip()
-        return self.run("inspect", "--format", "{{.NetworkSettings.Networks.abtest.IPAddress}}", infra).strip()
+        return self.run(
+            "inspect", "--format", f"{{{{.NetworkSettings.Networks.{self._network}.IPAddress}}}}", infra
+        ).strip()
