@@ -61,12 +61,12 @@ def test_a_split_takes_force_at_every_gateway_or_at_none(stack: Stack) -> None:
         epoch = client.change("split", rule="weighted", shares={_FIRST.name: 90, _SECOND.name: 10})["epoch"]
         assert stack.epochs() == [epoch] * 3
         # Here nginx's test of the next configuration fails.
-        stack.execute(3, "nginx", "sh", "-c", "rm -f /run/nginx/test.conf && mkdir /run/nginx/test.conf")
+        stack.execute(3, "nginx", "sh", "-c", "rm -f /tmp/test.conf && mkdir /tmp/test.conf")
         with pytest.raises(RefusedError, match=r"Nothing was changed: nginx refuses this split\. swarm3: "):
             client.change("split", rule="round_robin", shares={})
         eventually(lambda: stack.epochs() == [epoch] * 3)
         assert client.split()["in_force"]["epoch"] == epoch
-        stack.execute(3, "nginx", "rmdir", "/run/nginx/test.conf")
+        stack.execute(3, "nginx", "rmdir", "/tmp/test.conf")
         epoch = client.change("split", rule="round_robin", shares={})["epoch"]
         assert stack.epochs() == [epoch] * 3
 
