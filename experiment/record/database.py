@@ -230,6 +230,7 @@ sessions = Table(
 )
 
 _LOCK_S = 5
+_SILENT_S = 15
 _LOCK = 4_703_118  # any number, the same in every copy of this service
 
 
@@ -304,9 +305,22 @@ class Database:
 
 
 def _patience(url: str) -> dict[str, Any]:
-    """That nobody waits longer for a lock of PostgreSQL than for SQLite's."""
-    is_postgres = make_url(url).get_backend_name() == "postgresql"
-    return {"connect_timeout": _LOCK_S, "options": f"-c lock_timeout={_LOCK_S}s"} if is_postgres else {}
+    """That nobody waits longer for a lock of PostgreSQL than for SQLite's, nor for long for a machine that is no more.
+
+    Such a one says no goodbye: PostgreSQL would keep its transaction, and with it the lock, for hours.
+    """
+    if make_url(url).get_backend_name() != "postgresql":
+        return {}
+    silent = {"idle_in_transaction_session_timeout": _SILENT_S * 1000, "tcp_user_timeout": _SILENT_S * 1000}
+    there = {"lock_timeout": _LOCK_S * 1000, **silent}
+    return {
+        "connect_timeout": _LOCK_S,
+        "options": " ".join(f"-c {name}={ms}" for name, ms in there.items()),
+        "keepalives_idle": _LOCK_S,
+        "keepalives_interval": _LOCK_S,
+        "keepalives_count": 2,
+        "tcp_user_timeout": _SILENT_S * 1000,
+    }
 
 
 def _add_missing_columns(connection: Connection) -> None:

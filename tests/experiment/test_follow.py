@@ -6,12 +6,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from experiment.follow import FollowSettings, follow
 from experiment.record.database import Database
@@ -272,3 +273,21 @@ def test_lines_of_long_ago_are_not_passed_on(database: Database, ledger: Ledger)
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM arrival")).scalar() == 0
     assert report_of(database)["traffic"]["assigned"] == {"custom": 2}
+
+
+def test_a_follower_whose_node_is_no_more_keeps_nobody_waiting(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiment.record.database._SILENT_S", 1)
+    dead = Database(database_url)
+
+    def written() -> bool:
+        try:
+            begin(database)
+        except SQLAlchemyError:
+            return False
+        return True
+
+    with suppress(SQLAlchemyError), dead.write():  # and not a word since
+        eventually(written)
+    dead.close()
