@@ -22,14 +22,13 @@ PAGES.templates.env.filters["prose"] = prose
 
 def docs_page(request: Request) -> Response:
     own = request.app.openapi()
-    document = own if _at_own_port(request) else of_the_site(own)
+    document = of_the_site(own) if _feedback_url(request) else own
     served: ServedVariant = request.app.state.served
     photo = next(iter(served.samples.texts()), "")
-    url = str(request.base_url).rstrip("/")
     context = {
-        "groups": operations(document, url, f"sample_data/{photo}" if photo else "photo.jpg"),
+        "groups": operations(document, request.url.netloc, f"sample_data/{photo}" if photo else "photo.jpg"),
         "about": document["info"]["description"],
-        "url": url,
+        "host": request.url.netloc,
     }
     return _page(request, "docs.html", context)
 
@@ -55,11 +54,13 @@ def error_response(request: Request, status: HTTPStatus, detail: str) -> Respons
 
 def _page(request: Request, template: str, context: dict[str, object], status: int = 200) -> Response:
     served: ServedVariant = request.app.state.served
-    shared = {"served": served, "feedback_url": "" if _at_own_port(request) else served.settings.feedback_url}
+    shared = {"served": served, "feedback_url": _feedback_url(request)}
     return PAGES.render(request, template, context | shared, status)
 
 
-def _at_own_port(request: Request) -> bool:
-    """Whether the variant is looked at alone, past nginx: there is no experiment beside it, and nothing to label."""
+def _feedback_url(request: Request) -> str:
+    """Where labels are taken; empty at the variant's own port, past nginx: there is no experiment beside it."""
+    served: ServedVariant = request.app.state.served
     server = request.scope.get("server")
-    return server is not None and request.url.port == server[1]
+    at_own_port = server is not None and request.url.port == server[1]
+    return "" if at_own_port else served.settings.feedback_url

@@ -50,14 +50,14 @@ class Operation:
     page: bool
 
 
-def operations(document: Mapping[str, Any], url: str, photo: str) -> dict[str, list[Operation]]:
-    """All of ``document`` by their tags, in its order; ``url`` is where it answers, ``photo`` a file to send."""
+def operations(document: Mapping[str, Any], host: str, photo: str) -> dict[str, list[Operation]]:
+    """All of ``document`` by their tags, in its order; ``host`` is where it answers, ``photo`` a file to send."""
     schemas = document["components"]["schemas"]
     found: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
         for method, said in methods.items():
             group = found.setdefault(said.get("tags", ["more"])[0], [])
-            group.append(_operation(method.upper(), path, said, schemas, url, photo))
+            group.append(_operation(method.upper(), path, said, schemas, host, photo))
     return found
 
 
@@ -66,7 +66,7 @@ def prose(text: str) -> Markup:
     return Markup(re.sub(r"``(.+?)``", r"<code>\1</code>", str(escape(text))))  # noqa: S704  (escaped)
 
 
-def _operation(method: str, path: str, said: _Schema, schemas: _Schema, url: str, photo: str) -> Operation:
+def _operation(method: str, path: str, said: _Schema, schemas: _Schema, host: str, photo: str) -> Operation:
     media, body = _content(said.get("requestBody", {}), schemas)
     parameters = [
         (each, each["in"], each.get("required", False), each["schema"]) for each in said.get("parameters", ())
@@ -85,7 +85,7 @@ def _operation(method: str, path: str, said: _Schema, schemas: _Schema, url: str
         said.get("description", said.get("summary", "")),
         tuple(fields),
         tuple(_answer(status, answer, schemas) for status, answer in sorted(said["responses"].items())),
-        " ".join(_command(method, f"{url}{path}", media, body, bool(said.get("security")), photo, schemas)),
+        " ".join(_command(method, f"{host}{path}", media, body, bool(said.get("security")), photo, schemas)),
         method == "GET" and "{" not in path,
     )
 

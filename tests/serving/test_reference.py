@@ -28,7 +28,7 @@ SCHEMAS = {
 
 def operation(method: str, path: str, **said: object) -> Operation:
     document = {"paths": {path: {method: {"responses": {}} | said}}, "components": {"schemas": SCHEMAS}}
-    (found,) = operations(document, "http://here", "a b.jpg")["more"]
+    (found,) = operations(document, "here", "a b.jpg")["more"]
     return found
 
 
@@ -39,23 +39,23 @@ def body(media: str, schema: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("method", "said", "command"),
     [
-        ("get", {}, "curl http://here/a"),
-        ("post", {}, "curl -X POST http://here/a"),
-        ("post", {"security": [{"token": []}]}, "curl -X POST -H 'Authorization: Bearer …' http://here/a"),
+        ("get", {}, "curl here/a"),
+        ("post", {}, "curl -X POST here/a"),
+        ("post", {"security": [{"token": []}]}, "curl -X POST -H 'Authorization: Bearer …' here/a"),
         (
             "post",
             {"requestBody": body("application/json", "Wanted")},
-            """curl -H 'Content-Type: application/json' -d '{"name": "…", "role": "one"}' http://here/a""",
+            """curl -H 'Content-Type: application/json' -d '{"name": "…", "role": "one"}' here/a""",
         ),
         (
             "post",
             {"requestBody": body("application/x-www-form-urlencoded", "Wanted")},
-            "curl -d name=… -d role=… http://here/a",
+            "curl -d name=… -d role=… here/a",
         ),
         (
             "post",
             {"requestBody": body("multipart/form-data", "Upload")},
-            "curl -F photo=@'a b.jpg' http://here/a",
+            "curl -F photo=@'a b.jpg' here/a",
         ),
     ],
 )

@@ -201,7 +201,7 @@ def test_which_labels_decided_is_said() -> None:
         ),
         ((0.001, 0.028), None, "At 1/28 the time of an answer (median 1.0 against 28 ms)"),
         ((0.02, 0.04), None, "At 0.5 × the time of an answer (median 20 against 40 ms)"),
-        (None, (3e9, 2e9), "at 1.5 × the memory"),
+        (None, (3e9, 2e9), "At 1.5 × the memory"),
         (None, None, ""),
     ],
 )
