@@ -323,7 +323,7 @@ def test_the_documentation(open_page: OpenPage) -> None:
 
 def test_an_address_of_the_documentation_opens_what_it_names(open_page: OpenPage) -> None:
     page = open_page("/docs#post-feedback")
-    expect(page.locator("#post-feedback").get_by_text("It takes")).to_be_visible()
+    expect(page.locator("#post-feedback").get_by_role("heading", name="It takes")).to_be_visible()
 
 
 def test_commands_can_be_copied(open_page: OpenPage) -> None:
