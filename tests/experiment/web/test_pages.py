@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from tests.classes import APPLE, LEMON
 from tests.experiment.conftest import At, both, line
@@ -25,12 +25,17 @@ def open_page(chromium: str) -> Iterator[Callable[..., Page]]:
             executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
         )
 
+        def failed(request: Request) -> None:
+            # What a page still loads when the next one is opened is given up.
+            if request.failure != "net::ERR_ABORTED":
+                complaints.append(f"{request.url}: {request.failure}")
+
         def make(url: str, width: int = 1280, javascript: bool = True) -> Page:
             context = browser.new_context(viewport={"width": width, "height": 800}, java_script_enabled=javascript)
             page = context.new_page()
             page.on("console", lambda message: complaints.append(message.text))
             page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("requestfailed", lambda request: complaints.append(request.url))
+            page.on("requestfailed", failed)
             page.goto(url)
             return page
 
