@@ -64,7 +64,7 @@ pin:
 	@$(PYTHON) -m supply.pin
 
 evaluate: $(VENV)/.test
-	$(BIN)/python -m training.evaluate $(PHOTOS) $(if $(filter sample_data,$(PHOTOS)),--all)
+	$(BIN)/python -m training.evaluate $(PHOTOS)
 
 screenshots: $(VENV)/.test
 	$(BIN)/python -m tests.pages.screenshots screenshots

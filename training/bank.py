@@ -1,100 +1,97 @@
 """What is computed once and used in every epoch: views of photos, and what frozen layers make of them.
 
-Each is an array in a file that is filled a batch at a time, and that a run which was stopped goes on filling.
+It is kept a batch at a time, and a run that was stopped makes what is missing.
 """
 
-import hashlib
-import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import joblib
+import kornia.augmentation as kornia
 import numpy as np
-import openvino
 import torch
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from training.photos import SIDE, Photo, load, normalise, pixels
-from training.views import draw
+from training.photos import MEAN, SIDE, STD, Photo, load, pixels
 
-__all__ = ["CACHE", "answered", "digest", "mapped", "prepared", "seen"]
+__all__ = ["CACHE", "answered", "drawn", "mapped", "prepared", "seen"]
 
 CACHE = Path(".cache/training")
 _BATCH = 32
+_CANVAS = 224  # pixels of a side of what views are cut out of
 
 
-def seen(photos: Sequence[Photo], more: Sequence[int], seed: int) -> NDArray[Any]:
-    """Each photo as a model is given it when it serves, then random views of those at ``more``.
+def seen(photos: Sequence[Photo], views: int) -> NDArray[Any]:
+    """All photos as a model is given them when it serves, then ``views`` views of each: uint8 ``(N, 150, 150, 3)``."""
 
-    uint8 ``(N, 150, 150, 3)``.
-    """
+    def served(rows: range) -> Tensor:
+        return torch.stack([pixels(load(photos[row].path)) for row in rows])
 
-    def fill(part: slice) -> Tensor:
-        rows = range(part.start, part.stop)
-        served = [pixels(load(photos[row].path)) for row in rows if row < len(photos)]
-        again = [photos[more[row - len(photos)]] for row in rows if row >= len(photos)]
-        return torch.cat(
-            [*(photo.unsqueeze(0) for photo in served), *([draw(again, seed + rows[-1])] if again else [])]
-        )
+    def more(rows: range) -> Tensor:
+        return drawn([photos[row % len(photos)] for row in rows], rows.start)
 
-    name = f"views-{digest(seed, *(photo.name for photo in photos), *more)}"
-    return _filled(name, (len(photos) + len(more), SIDE, SIDE, 3), np.uint8, fill)
+    key = joblib.hash([views, [photo.name for photo in photos]])
+    kinds = (_filled(f"photos-{key}", len(photos), served), _filled(f"views-{key}", views * len(photos), more))
+    return np.concatenate(kinds)
 
 
-def mapped(trunk: nn.Sequential, photos: NDArray[Any]) -> NDArray[Any]:
-    """What ``trunk`` makes of ``photos``: half precision ``(N, C, H, W)``; the photos themselves where it is empty."""
-    if not len(trunk):
-        return photos
-    weights = [tensor.half().numpy().tobytes() for tensor in trunk.state_dict().values()]
-    name = f"maps-{digest(*weights, photos[:: max(1, len(photos) // 64)].tobytes(), len(photos))}"
-    example = torch.zeros(1, 3, SIDE, SIDE)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript, which OpenVINO uses
-        compiled = openvino.compile_model(openvino.convert_model(trunk, example_input=example), "CPU")
-
-    def fill(part: slice) -> Tensor:
-        return torch.from_numpy(compiled([normalise(torch.tensor(photos[part])).contiguous().numpy()])[0])
-
-    return _filled(name, (len(photos), *trunk(example).shape[1:]), np.float16, fill)
+def drawn(photos: Sequence[Photo], seed: int) -> Tensor:
+    """Photos as another camera might have taken them: uint8 ``(N, 150, 150, 3)``, the same for the same seed."""
+    torch.manual_seed(seed)
+    whole = torch.stack([pixels(load(photo.path), _CANVAS) for photo in photos])
+    views: Tensor = _changes()(whole.permute(0, 3, 1, 2) / 255)
+    return (views.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
 
 
-def answered(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
-    """Logits of ``network`` for ``inputs``, which are photos or maps: ``(N, classes)``."""
-    network.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        return torch.cat([network(prepared(inputs[at : at + 64])).float() for at in range(0, len(inputs), 64)])
-
-
-def prepared(inputs: NDArray[Any]) -> Tensor:
-    """Photos normalised, maps as they are: float, channels last."""
-    batch = torch.tensor(inputs)
-    return (
-        normalise(batch) if batch.dtype == torch.uint8 else batch.float().contiguous(memory_format=torch.channels_last)
+@cache
+def _changes() -> nn.Module:
+    return kornia.AugmentationSequential(
+        kornia.RandomHorizontalFlip(),
+        kornia.RandomAffine(20.0, scale=(0.7, 1.1), shear=8.0, padding_mode="reflection", p=0.6),
+        kornia.RandomResizedCrop((SIDE, SIDE), (0.12, 1.0), (0.8, 1.25)),
+        kornia.ColorJiggle(brightness=0.25, contrast=0.3, saturation=0.4, p=0.8),
+        kornia.RandomGamma((0.6, 1.6), p=0.4),
+        kornia.RandomPlanckianJitter("CIED", p=0.3),
+        kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=0.25),
+        kornia.RandomGaussianNoise(std=0.03, p=0.25),
     )
 
 
-def digest(*facts: object) -> str:
-    """A name for what was made of ``facts``."""
-    sha = hashlib.sha256()
-    for fact in facts:
-        sha.update(fact if isinstance(fact, bytes) else f"{fact}\n".encode())
-    return sha.hexdigest()[:16]
+def mapped(trunk: nn.Module, photos: NDArray[Any]) -> NDArray[Any]:
+    """What ``trunk`` makes of ``photos``, in half precision; the photos themselves where it is empty."""
+    weights = [tensor.half().numpy() for tensor in trunk.state_dict().values()]
+    if not weights:
+        return photos
+    name = f"maps-{joblib.hash([weights, photos[:: max(1, len(photos) // 64)], len(photos)])}"
+    return _filled(name, len(photos), lambda rows: answered(trunk, photos[rows.start : rows.stop]).half())
 
 
-def _filled(name: str, shape: tuple[int, ...], kind: DTypeLike, fill: Callable[[slice], Tensor]) -> NDArray[Any]:
-    """The array ``name``, made or made whole where it is not there yet."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    file, part, count = (CACHE / f"{name}.{suffix}" for suffix in ("npy", "npy.part", "count"))
-    if not file.exists():
-        begun = int(count.read_text()) if count.exists() else 0
-        array = np.lib.format.open_memmap(part, "r+" if begun else "w+", kind, shape)
-        for at in track(range(begun, shape[0], _BATCH), f"{name.partition('-')[0]}, {shape[0]}"):
-            rows = slice(at, min(at + _BATCH, shape[0]))
-            array[rows] = fill(rows).numpy()
-            array.flush()
-            count.write_text(str(rows.stop))
-        part.replace(file)
-        count.unlink(missing_ok=True)
-    return np.load(file, mmap_mode="r")  # type: ignore[no-any-return]
+def answered(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
+    """What ``network`` makes of ``inputs``, which are photos or maps: logits ``(N, classes)``, or maps."""
+    network.eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        return torch.cat([network(prepared(inputs[at : at + 64])).float() for at in range(0, max(1, len(inputs)), 64)])
+
+
+def prepared(inputs: NDArray[Any]) -> Tensor:
+    """Photos normalised to ``(N, 3, H, W)``, maps as they are: float, channels last."""
+    batch = torch.tensor(inputs)
+    if batch.dtype == torch.uint8:
+        batch = ((batch / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
+    return batch.float().contiguous(memory_format=torch.channels_last)
+
+
+def _filled(name: str, count: int, fill: Callable[[range], Tensor]) -> NDArray[Any]:
+    """The ``count`` rows of the array ``name``, of which those are made that are not there yet."""
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, count, _BATCH)
+    for at in track(starts, f"{name.partition('-')[0]}, {count}"):
+        if not (folder / f"{at}.npy").exists():
+            np.save(folder / "part.npy", fill(range(at, min(at + _BATCH, count))).numpy())
+            (folder / "part.npy").replace(folder / f"{at}.npy")
+    return np.concatenate([np.load(folder / f"{at}.npy") for at in starts])

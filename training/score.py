@@ -1,73 +1,56 @@
-"""Right and wrong answers, class by class, and how far their probabilities may be believed."""
+"""Right and wrong answers, and how far their probabilities may be believed, on photos from elsewhere."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import accuracy_score, recall_score
 from torch import Tensor
 from torch.nn import functional
 
 from training.photos import CLASSES
 
-__all__ = ["Calibration", "Score", "calibration", "count", "temperature"]
+__all__ = ["Said", "calibration", "table", "temperature"]
 
-_BINS = 15
-_SURE = 0.9
-
-
-class Score(NamedTuple):
-    """``confusion`` ``(classes, classes)`` counts photos by true class (row) and answer (column)."""
-
-    confusion: Tensor
-
-    @property
-    def accuracy(self) -> float:
-        return float(self.confusion.diag().sum() / self.confusion.sum())
-
-    @property
-    def recalls(self) -> list[float]:
-        """Of each class, which share was told; not a number where there are none of it."""
-        return list((self.confusion.diag() / self.confusion.sum(1)).tolist())
-
-    def table(self) -> str:
-        """A row of Markdown for each true class, with the counts of answers."""
-        lines = ["| class | photos | recall | " + " | ".join(f"answered {name}" for name in CLASSES) + " |"]
-        lines.append("| --- |" + " ---: |" * (2 + len(CLASSES)))
-        for name, recall, row in zip(CLASSES, self.recalls, self.confusion.tolist(), strict=True):
-            lines.append(f"| {name} | {sum(row)} | {recall:.3f} | " + " | ".join(map(str, row)) + " |")
-        return "\n".join(lines)
+Said = tuple[Tensor, Tensor]  # logits (N, classes) for photos of labels (N,)
 
 
-class Calibration(NamedTuple):
-    """``error``: the expected calibration error in 15 bins (C. Guo et al., On Calibration, 2017, §2).
+def calibration(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
+    """The expected calibration error in 15 bins (C. Guo et al., On Calibration, 2017, §2), and what is said at ≥ 0.9:
 
-    ``sure`` is the share of answers given at 0.9 or more, ``wrong`` the share of these that are wrong.
+    which share of the answers that is, and which share of these is wrong.
     """
-
-    error: float
-    sure: float
-    wrong: float
-
-
-def count(answers: Tensor, labels: Sequence[int]) -> Score:
-    """The score of ``answers`` ``(N,)`` to photos of ``labels``."""
-    size = len(CLASSES)
-    return Score(torch.bincount(torch.tensor(labels) * size + answers, minlength=size * size).view(size, size))
-
-
-def calibration(logits: Tensor, labels: Tensor) -> Calibration:
-    """Of ``logits`` ``(N, classes)`` for photos of ``labels`` ``(N,)``."""
     given, answers = functional.softmax(logits, 1).max(1)
-    right = (answers == labels).float()
-    gaps = torch.zeros(_BINS).index_add(0, (given * _BINS).long().clamp(max=_BINS - 1), right - given)
-    sure = given >= _SURE
-    wrong = float((1 - right)[sure].sum() / sure.sum())
-    return Calibration(float(gaps.abs().sum() / len(labels)), float(sure.float().mean()), wrong)
+    wrong = (answers != labels).float()
+    gaps = torch.zeros(15).index_add(0, (given * 15).long().clamp(max=14), 1 - wrong - given)
+    sure = given >= 0.9
+    return float(gaps.abs().sum() / len(labels)), float(sure.float().mean()), float(wrong[sure].mean())
 
 
-def temperature(logits: Tensor, labels: Tensor, shares: Tensor | None = None) -> float:
-    """The divisor of ``logits`` at which the photos, by ``shares`` ``(N,)``, are likeliest (Guo et al., §4.2)."""
-    weights = torch.ones(len(labels)) if shares is None else shares
-    candidates = torch.logspace(-1, 1, 401).tolist()
-    losses = [functional.cross_entropy(logits / c, labels, reduction="none") @ weights for c in candidates]
-    return float(candidates[int(torch.stack(losses).argmin())])
+def temperature(*said: Said) -> float:
+    """The divisor of logits at which photos are likeliest, each of ``said`` weighing the same (Guo et al., §4.2)."""
+    some = [(logits, labels) for logits, labels in said if len(labels)]
+
+    def loss(exponent: float) -> float:
+        return float(sum(functional.cross_entropy(logits / 10**exponent, labels) for logits, labels in some))
+
+    return float(10 ** minimize_scalar(loss, bounds=(-1, 1), method="bounded").x) if some else 1.0
+
+
+def table(said: Mapping[str, Said]) -> str:
+    """Markdown: a row for each source that was left out, its figures at the temperature of the others."""
+    names = [*CLASSES, "calibration error", "at ≥ 0.9", "of these wrong"]
+    lines = ["| left out | photos | accuracy | " + " | ".join(names) + " |", "| --- |" + " ---: |" * (2 + len(names))]
+    rows = []
+    for source, (logits, labels) in said.items():
+        answers, others = logits.argmax(1), [pair for other, pair in said.items() if other != source]
+        recalls = recall_score(labels, answers, labels=range(len(CLASSES)), average=None, zero_division=float("nan"))
+        trust = calibration(logits / temperature(*others), labels)
+        rows.append([accuracy_score(labels, answers), *recalls, *trust])
+        lines.append(_line(source, len(labels), rows[-1]))
+    total = sum(len(labels) for _, labels in said.values())
+    return "\n".join([*lines, _line("mean", total, torch.tensor(rows).nanmean(0).tolist())])
+
+
+def _line(name: str, count: int, figures: list[float]) -> str:
+    return f"| {name} | {count} | " + " | ".join("–" if x != x else f"{x:.3f}" for x in figures) + " |"  # noqa: PLR0124

@@ -1,154 +1,122 @@
-"""Trains a variant's weights on folders of photos: ``python -m training.train app_mine PHOTOS``.
+"""Trains a variant's weights on folders of photos: ``python -m training.train app_mine PHOTOS``."""
 
-``PHOTOS`` holds a folder for each class. The network starts from the variant's own weights, from a file, or from
-nothing; its first modules may stay frozen, and then are computed once for each view; and it may learn another variant's
-answers (distillation). Stopped and given again, the same command goes on where it was.
-"""
-
-import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import joblib
 import kornia.augmentation as kornia
-import numpy as np
 import torch
+import typer
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from training import bank, duplicates, network
-from training.learning import History, Lesson, learn
-from training.photos import CLASSES, Photo, find
-from training.score import count, temperature
-from training.split import shares, split
+from training.learning import learn
+from training.photos import CLASSES, find, shares, split
+from training.score import table, temperature
 
-__all__ = ["VIEWS", "again", "main", "without"]
+__all__ = ["main"]
 
-VIEWS = 3000
+_BATCH = 64
 _SMOOTHING = 0.05
 _SOFTENING = 2.0
 
 
-def without(app: str, sources: str) -> Path:
-    """Where the weights of ``app`` lie that were trained without ``sources``, separated by commas."""
-    return bank.CACHE / app / f"without-{sources}.safetensors"
+def main(
+    app: str,
+    folder: Path,
+    start: Path | None = None,
+    freeze: int = 0,
+    teacher: str = "",
+    views: Annotated[int, typer.Option(min=1)] = 1,
+    steps: int = 1000,
+    rate: float = 1e-3,
+    without: str = "",
+    out: Path | None = None,
+) -> None:
+    """Trains the variant in the folder APP on FOLDER, which holds a folder of photos for each class.
 
-
-def again(photos: Sequence[Photo], count: int, seed: int) -> list[int]:
-    """Places of the ``count`` photos of which a random view is drawn."""
-    random = torch.Generator().manual_seed(seed)
-    return torch.multinomial(torch.tensor(shares(photos, range(len(photos)))), count, True, generator=random).tolist()
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command line."""
-    given = _options().parse_args(arguments)
-    out = given.out or (without(given.app, given.without) if given.without else network.starter(given.app))
-    photos = find(given.photos)
+    It starts from its own weights, if there are, or --start. The first --freeze modules of `features` stay, and are
+    computed once. --teacher names a variant whose answers are learnt (distillation). Beside each photo --views random
+    views of it are drawn from; what starts from nothing moves at --rate, the rest at a tenth. --without SHOP,WEB leaves
+    these sources out and asks about them at the end: this predicts photos from elsewhere, and gives the temperature of
+    later weights. These go to --out, by default the variant's starter. Stopped and given again, it goes on.
+    """
+    own = network.starter(app)
+    # The variant's own weights have seen what is to be left out.
+    start = start or (own if own.exists() and not without else None)
+    elsewhere = bank.CACHE / app / f"without-{without}.safetensors"
+    out = out or (elsewhere if without else own)
+    torch.manual_seed(0)
+    net = network.fresh(app)
+    learnt = network.start(net, load_file(start) if start else {})
+    photos = find(folder)
     groups = duplicates.groups([photo.path for photo in photos])
-    state, facts = ({}, {}) if given.fresh else network.open_weights(given.start or network.starter(given.app))
-    trains, validates = split(photos, groups, facts.get("validation", ()))
-    left_out = given.without.split(",") if given.without else []
-    barred = {group for photo, group in zip(photos, groups, strict=True) if photo.source in left_out}
-    trains, tested = ([place for place in side if groups[place] not in barred] for side in (trains, validates))
-    print(f"{len(trains)} photos train, {len(tested)} validate; classes: {', '.join(CLASSES)}")
+    trains, validates = split(photos, groups, network.aside(photos, own))
+    held = [photos[place] for place in validates]
+    left_out = [place for place, photo in enumerate(photos) if photo.source in without.split(",")]
+    barred = {groups[place] for place in left_out}
+    trains, validates = ([place for place in side if groups[place] not in barred] for side in (trains, validates))
+    print(f"{len(trains)} photos train, {len(validates)} validate; classes: {', '.join(CLASSES)}")
 
-    more = again(photos, given.views, given.seed)
-    shown = np.array([*range(len(photos)), *more])
-    views = bank.seen(photos, more, given.seed)
-    torch.manual_seed(given.seed)
-    net = network.fresh(given.app)
-    learnt = network.start(net, state)
-    freeze = facts.get("frozen", 0) if given.freeze is None else given.freeze
-    network.insert_norms(net, learnt)
     trunk = network.cut(net, freeze)
-    inputs = bank.mapped(trunk, views)
+    inputs = bank.mapped(trunk, shown := bank.seen(photos, views))
 
     labels = torch.tensor([photo.label for photo in photos])
-    targets = functional.one_hot(labels[shown], len(CLASSES)) * (1 - _SMOOTHING) + _SMOOTHING / len(CLASSES)
-    if given.teacher:
-        taught = functional.softmax(_taught(given.teacher, given.without, views) / _SOFTENING, 1)
-        targets = 0.8 * taught + 0.2 * targets
-    drawn = np.zeros(len(photos))
-    drawn[trains] = shares([photos[place] for place in trains], [groups[place] for place in trains])
-    drawn /= np.bincount(shown, minlength=len(photos))
+    right = functional.one_hot(labels, len(CLASSES)).repeat(1 + views, 1)
+    targets = right * (1 - _SMOOTHING) + _SMOOTHING / len(CLASSES)
+    if teacher:
+        tutor = network.fresh(teacher)
+        # Where a source is left out, its teacher did without it as well.
+        network.start(tutor, load_file(bank.CACHE / teacher / elsewhere.name if without else network.starter(teacher)))
+        taught = torch.from_numpy(bank.mapped(tutor, shown)).float()
+        targets = 0.8 * functional.softmax(taught / _SOFTENING, 1) + 0.2 * targets
+    often = torch.zeros(len(photos))
+    often[trains] = torch.tensor(shares([photos[place] for place in trains], [groups[place] for place in trains]))
+    moved = kornia.RandomAffine(0.0, translate=(0.08, 0.08), padding_mode="border")
+    altered = nn.Identity() if freeze else kornia.AugmentationSequential(kornia.RandomHorizontalFlip(), moved)
 
-    def accuracy(tried: nn.Module) -> float:
-        return float((bank.answered(tried, inputs[tested]).argmax(1) == labels[tested]).float().mean())
+    def batch() -> tuple[Tensor, Tensor]:
+        rows = torch.multinomial(often.repeat(1 + views), _BATCH, replacement=True)
+        return altered(bank.prepared(inputs[rows])), targets[rows]
 
-    altered: nn.Module = nn.Identity() if freeze else _moved()
-    lesson = Lesson(inputs, targets, torch.from_numpy(drawn[shown]), altered, given.steps, given.batch, given.rate)
-    job = bank.CACHE / given.app / bank.digest(*sorted(vars(given).items()), *(photo.name for photo in photos))
+    def accuracy() -> float:
+        return float((bank.answered(net, inputs[validates]).argmax(1) == labels[validates]).float().mean())
+
+    names = [photo.name for photo in photos]
+    job = bank.CACHE / app / joblib.hash([start, freeze, teacher, views, steps, rate, without, out, names])
     job.mkdir(parents=True, exist_ok=True)
-    trained, history = learn(net, learnt, lesson, accuracy, job / "checkpoint.pt")
-    network.blend(trained, state, given.blend)
-    logits = bank.answered(trained, inputs[tested])
-    divisor = given.temperature or temperature(logits, labels[tested])
-    network.fold_norms(trained)
-    network.fold_temperature(trained, divisor)
-    network.join(trunk, trained)
-    held = [photos[place].name for place in validates]
-    network.write(trained, out, {"frozen": freeze, "temperature": divisor, "without": left_out, "validation": held})
+    rates = {name: rate / 10 if name in learnt else rate for name, _ in net.named_parameters()}
+    torch.manual_seed(0)
+    history = learn(net, rates, batch, steps, accuracy, job / "checkpoint.pt")
     _curve(history, job / "curve.png")
-    right = count(logits.argmax(1), labels[tested].tolist()).accuracy
-    print(f"{right:.3f} of the validation photos are right; temperature {divisor:.2f}")
+    if left_out:
+        torch.save((bank.answered(net, inputs[left_out]), labels[left_out]), elsewhere.with_suffix(".pt"))
+    said = {file.stem.removeprefix("without-"): torch.load(file) for file in sorted(job.parent.glob("without-*.pt"))}
+    divisor = temperature(*(said.values() or [(bank.answered(net, inputs[validates]), labels[validates])]))
+    if freeze:
+        net.features = nn.Sequential(*trunk, *net.get_submodule("features").children())
+    network.write(net, out, divisor, held)
+    print(f"{history[-1][2]:.3f} of the validation photos are right; temperature {divisor:.2f}")
+    print(table(said) if said else "How it does on photos from elsewhere is not known: no source was left out yet.")
     print(f"Written: {out}, and how it went: {job / 'curve.png'}")
 
 
-def _taught(teacher: str, left_out: str | None, views: NDArray[Any]) -> Tensor:
-    """The teacher's logits for ``views``; where a source is left out, those of the teacher that did without it."""
-    state, facts = network.open_weights(without(teacher, left_out) if left_out else network.starter(teacher))
-    net = network.fresh(teacher)
-    network.start(net, state)
-    trunk = network.cut(net, facts.get("frozen", 0))
-    return bank.answered(net, bank.mapped(trunk, views))
-
-
-def _moved() -> nn.Module:
-    """What may happen to a view each time it is used."""
-    moved = kornia.RandomAffine(0.0, translate=(0.08, 0.08), padding_mode="border")
-    return kornia.AugmentationSequential(kornia.RandomHorizontalFlip(), moved)
-
-
-def _curve(history: History, file: Path) -> None:
-    steps, losses, right = zip(*history, strict=True)
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(steps, losses, color="tab:blue")
-    axes.set(xlabel="step", ylabel="training loss")
-    beside = axes.twinx()
-    beside.plot(steps, right, color="tab:orange")
-    beside.set(ylabel="accuracy on validation photos", ylim=(0, 1))
+def _curve(history: list[tuple[int, float, float]], file: Path) -> None:
+    steps, *curves = zip(*history, strict=True)
+    figure = Figure(layout="constrained")
+    names = ("training loss", "accuracy on validation photos")
+    for axes, values, name in zip(figure.subplots(2), curves, names, strict=True):
+        axes.plot(steps, values)
+        axes.set(xlabel="step", ylabel=name)
     figure.savefig(file)
-
-
-def _options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("app", help="the variant's folder, such as app_custom")
-    parser.add_argument("photos", type=Path, help="a folder with a folder of photos for each class")
-    parser.add_argument("--start", type=Path, help="safetensors to start from (default: the variant's own)")
-    parser.add_argument("--fresh", action="store_true", help="start from nothing")
-    parser.add_argument(
-        "--freeze", type=int, help="how many modules of `features` stay (default: as its own were made)"
-    )
-    parser.add_argument("--teacher", metavar="APP", help="a variant whose answers are learnt")
-    parser.add_argument("--views", type=int, default=VIEWS, help="how many random views are drawn, beside the photos")
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=1e-3, help="the rate of what starts from nothing")
-    parser.add_argument("--blend", type=float, default=1.0, help="how much of what is learnt to keep, over the start")
-    parser.add_argument("--temperature", type=float, help="divides the logits (default: from the validation photos)")
-    parser.add_argument("--without", metavar="SOURCE,…", help="leave these sources out, to test on them")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="default: the variant's starter weights")
-    return parser
 
 
 if __name__ == "__main__":
     try:
-        main()
+        typer.run(main)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))

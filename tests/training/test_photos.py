@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests.classes import APPLE
 from tests.training.conftest import Orchard
-from training.photos import CLASSES, MEAN, SIDE, STD, find, load, normalise, pixels
+from training.photos import CLASSES, SIDE, find, load, pixels
 
 
 def test_finds_photos_by_class_and_source(orchard: Orchard) -> None:
@@ -36,10 +36,3 @@ def test_pixels_are_the_middle_of_the_photo() -> None:
     assert seen.shape == (SIDE, SIDE, 3)
     assert seen.dtype == torch.uint8
     assert (seen[:, 3:-3] == torch.tensor([0, 0, 255])).all()
-
-
-def test_normalise() -> None:
-    batch = torch.full((2, 4, 5, 3), 255, dtype=torch.uint8)
-    values = normalise(batch)
-    assert values.shape == (2, 3, 4, 5)
-    assert values[0, :, 0, 0].tolist() == pytest.approx([(1 - m) / s for m, s in zip(MEAN, STD, strict=True)])

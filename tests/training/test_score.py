@@ -1,20 +1,7 @@
-import math
-
 import pytest
 import torch
 
-from tests.classes import APPLE
-from training.score import calibration, count, temperature
-from training.sources import table
-
-
-def test_answers_are_counted() -> None:
-    result = count(torch.tensor([0, 0, 1, 1, 1, 0]), [0, 0, 0, 1, 1, 1])
-    assert result.confusion.tolist() == [[2, 1, 0], [1, 2, 0], [0, 0, 0]]
-    assert result.accuracy == pytest.approx(2 / 3)
-    assert result.recalls[:2] == pytest.approx([2 / 3, 2 / 3])
-    assert math.isnan(result.recalls[2])
-    assert result.table().splitlines()[2] == f"| {APPLE} | 3 | 0.667 | 2 | 1 | 0 |"
+from training.score import calibration, table, temperature
 
 
 def test_what_is_sure_and_wrong_is_counted() -> None:
@@ -28,7 +15,15 @@ def test_the_temperature_undoes_what_was_multiplied() -> None:
     torch.manual_seed(0)
     logits = torch.randn(20_000, 3) * 2
     labels = torch.multinomial(logits.softmax(1), 1).flatten()
-    assert temperature(logits * 3, labels) == pytest.approx(3, rel=0.05)
+    assert temperature((logits * 3, labels)) == pytest.approx(3, rel=0.05)
+
+
+def test_each_source_weighs_the_same_in_the_temperature() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(20_000, 3)
+    labels = torch.multinomial(logits.softmax(1), 1).flatten()
+    alone, both = temperature((logits, labels)), temperature((logits, labels), (logits[:2000] * 9, labels[:2000]))
+    assert both > 1.5 * alone
 
 
 def test_the_table_has_each_source_and_their_mean() -> None:
@@ -38,4 +33,3 @@ def test_the_table_has_each_source_and_their_mean() -> None:
     assert lines[2].startswith("| easy | 2 | 1.000 | 1.000 | 1.000 | – |")
     assert lines[3].startswith("| hard | 2 | 0.500 | – | 0.500 | – |")
     assert lines[4].startswith("| mean | 4 | 0.750 | 1.000 | 0.750 | – |")
-    assert lines[-1].startswith("Temperature: ")

@@ -13,8 +13,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.project import Project
 from tests.system import eventually
-from training.evaluate import held_out
-from training.network import starter
+from training.network import aside, starter
 from training.photos import find
 
 pytestmark = pytest.mark.given_classes
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.given_classes
 def photos(fruits: Path, tmp_path: Path) -> Path:
     """Photos that neither model was trained on, in folders by class."""
     folder = tmp_path / "photos"
-    for photo in held_out(held_out(find(fruits), starter("app_custom")), starter("app_vgg16")):
+    for photo in aside(aside(find(fruits), starter("app_custom")), starter("app_vgg16")):
         place = folder / photo.path.parent.name
         place.mkdir(parents=True, exist_ok=True)
         (place / photo.path.name).symlink_to(photo.path)
