@@ -140,7 +140,8 @@ def test_the_temperature_folds_into_the_last_layer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "sentence"), [("app_none", "app_none is not the folder of a variant"), ("app_mine", "no photos of apple")]
+    ("app", "sentence"),
+    [("app_none", "app_none is not the folder of a variant"), ("app_mine", f"no photos of {CLASSES[0]}")],
 )
 def test_what_is_not_there_is_said(mine: Path, tmp_path: Path, app: str, sentence: str) -> None:
     photos = tmp_path / "photos"
