@@ -83,10 +83,9 @@ class Stack:
 
     def execute(self, node: int, service: str, *command: str) -> str:
         """What a command prints in the container of a service on a node."""
-        found = self.docker(
-            "ps", "--quiet", "--filter", f"label=com.docker.swarm.service.name=abtest_{service}", node=node
-        )
-        return self.docker("exec", found.split()[0], *command, node=node)
+        of = f"label=com.docker.swarm.service.name=abtest_{service}"
+        found = eventually(lambda: self.docker("ps", "--quiet", "--filter", of, node=node).split())
+        return self.docker("exec", found[0], *command, node=node)
 
     def tasks(self, service: str) -> list[int]:
         """The nodes on which a service runs, one for each of its tasks."""

@@ -145,9 +145,11 @@ def test_the_service_comes_back_elsewhere_with_all_it_acknowledged(stack: Stack,
     assert [set(outcomes) for outcomes in visitors.outcomes.values()] == [{"200"}] * 2, visitors.outcomes
     assert after["labels"]["given"] == before["labels"]["given"] > 0
     assert after["experiment"]["id"] == before["experiment"]["id"]
+    epoch = splits["in_force"]["epoch"]
     with stack.client() as client:
-        assert client.split()["in_force"]["epoch"] == splits["in_force"]["epoch"]
+        assert client.split()["in_force"]["epoch"] == epoch
     hosts.start(dead)
+    eventually(lambda: stack.epochs() == [epoch] * 3, within_s=_AGAIN_S)
     eventually(lambda: counted(stack), within_s=_AGAIN_S)
 
 
