@@ -89,6 +89,7 @@ def test_nobody_waits_for_one_that_hangs_and_everybody_is_told(own: System, phot
             assert "vgg16 hangs." in requests.get(f"{own.url}/experiment", timeout=30).text
             forced = own.predict(photo, **{"X-Variant": "vgg16"})
             assert forced.status_code == 503
+            assert forced.headers["Retry-After"].isdecimal()
         finally:
             own.processes["app_vgg16"].send_signal(signal.SIGCONT)
         eventually(lambda: not _hung(own))
