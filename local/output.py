@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import requests
 
+from traffic.render import UNRECORDED
 from variants import Variant
 
 __all__ = ["Speaker", "announce"]
@@ -53,13 +54,14 @@ class Speaker:
 
 
 def announce(url: str, variants: Sequence[Variant], say: Callable[[str], None], ended: threading.Event) -> None:
-    """Says where everything is once every variant is ready."""
+    """Says where everything is once every variant is ready, and nginx serves a split of the record."""
     while not ended.wait(0.2):
         try:
-            states = requests.get(f"{url}/healthz", timeout=2).json()["variants"]
+            health = requests.get(f"{url}/healthz", timeout=2).json()
+            ready, epoch = [state["ready"] for state in health["variants"].values()], health["epoch"]
         except (requests.RequestException, ValueError, KeyError):
             continue
-        if sum(state["ready"] for state in states.values()) == len(variants):
+        if sum(ready) == len(variants) and epoch != UNRECORDED:
             shown = url.replace("127.0.0.1", "localhost")
             alone = ", ".join(f"{variant.name} http://localhost:{variant.port}" for variant in variants)
             say(
