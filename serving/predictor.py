@@ -97,8 +97,7 @@ class Predictor:
         """The prediction for an uploaded file, with the photo as a JPEG for a page where wished.
 
         Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait, of shadows half as
-        many. Once it is cancelled,
-        a photo that waits is not read any more.
+        many. Once it is cancelled, a photo that waits is not read any more.
         """
         self._places.take(shadow)
         at_least = max(_PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else 0, self._view.side)
