@@ -57,9 +57,9 @@ class Faults:
 
     def worker(self) -> None:
         """Kills one of nginx's workers."""
-        worker = self._random.choice(_children(self.system.processes["nginx"].pid))
         with self._killing():
-            os.kill(worker, signal.SIGKILL)
+            while not self._killed(self._worker()):
+                pass
         self.clients.answered(8)
 
     def nginx(self) -> None:
@@ -149,12 +149,25 @@ class Faults:
     def stopped(self, name: str, seconds: float) -> None:
         """Stops a part, and what it started, for so long; ``worker`` is one of nginx's."""
         if name == "worker":
-            _stop(os.kill, self._random.choice(_children(self.system.processes["nginx"].pid)), seconds)
+            _stop(os.kill, self._worker(), seconds)
         else:
             _stop(os.killpg, self.system.processes[name].pid, seconds)
         self._ready()
 
     # What they are made of
+
+    def _worker(self) -> int:
+        """One of nginx's workers, but none that ends after a change."""
+        nginx = self.system.processes["nginx"].pid
+        return self._random.choice(eventually(lambda: _children(nginx, "worker process *$"), _PATIENCE_S))
+
+    def _killed(self, pid: int) -> bool:
+        # A change may have ended it since it was looked up.
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        return True
 
     def _ready(self) -> None:
         eventually(lambda: all(s["ready"] for s in self.system.health()["variants"].values()), _PATIENCE_S)
