@@ -24,6 +24,7 @@ from local.parts import ROOT
 from tests.serving.photos.hostile import (
     BOMBS,
     BROKEN,
+    LABORIOUS,
     LARGE_BUT_GOOD,
     NO_PHOTO,
     ODD_BUT_WHOLE,
@@ -109,7 +110,7 @@ def _quiet(found: Attack, visitor: Visitor, uploads: Uploads, photo: bytes, seco
 
 def _phases(found: Attack, target: Target, folder: Path, sizes: Sizes) -> Iterator[tuple[str, Callable[[], object]]]:
     uploads, system, photo = target.uploads, target.system, target.photo
-    wicked = list(made(BOMBS, TOO_LARGE, BROKEN, NO_PHOTO, ODD_BUT_WHOLE, ODD_METADATA))
+    wicked = list(made(BOMBS, TOO_LARGE, BROKEN, NO_PHOTO, ODD_BUT_WHOLE, ODD_METADATA, LABORIOUS))
     yield "what is made to do harm, on /predict", lambda: uploads.send(wicked)
     yield "the same on /result/", lambda: uploads.send(wicked, "/result/")
     large = [(f"large {name}", LARGE_BUT_GOOD[name]()) for name in sizes.large]

@@ -22,7 +22,7 @@ from .pages import error_response
 from .photos.errors import PhotoError, TooManyPixelsError
 from .places import OverloadedError
 from .predictor import Prediction
-from .settings import MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
+from .settings import LARGE_BYTES, MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
 from .upload import only_file
 from .variant import ServedVariant
 
@@ -161,7 +161,7 @@ async def unless_left(request: Request, work: Awaitable[T]) -> T:
 class _WholeRequest(Request):
     """A request whose body comes in one piece: a form is read twice as fast so.
 
-    Raises ``OverloadedError`` where all bodies that are being received come to more than memory is meant for.
+    Raises ``OverloadedError`` for a large one where all that are being received come to more than memory is meant for.
     """
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
@@ -172,7 +172,7 @@ class _WholeRequest(Request):
             async for chunk in super().stream():
                 held += len(chunk)
                 served.receiving += len(chunk)
-                if served.receiving > MAX_RECEIVING_BYTES:
+                if held > LARGE_BYTES and served.receiving > MAX_RECEIVING_BYTES:
                     raise OverloadedError
                 chunks.append(chunk)
         finally:
@@ -184,11 +184,12 @@ class _WholeRequest(Request):
 def _admit(request: Request, served: ServedVariant, shadow: bool) -> None:
     """Turns away what cannot be answered before its body is read."""
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_UPLOAD_BYTES:
+    size = int(length) if length.isdecimal() else MAX_UPLOAD_BYTES
+    if size > MAX_UPLOAD_BYTES:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
     if served.predictor is None:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still being loaded.")
-    if served.predictor.full(shadow):
+    if served.predictor.full(size, shadow):
         raise OverloadedError
 
 

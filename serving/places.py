@@ -23,14 +23,8 @@ class Places:
             return self._shown >= self._limit
         return self.taken >= self._limit or self._shadows >= (self._limit + 1) // 2
 
-    def take(self, shadow: bool) -> None:
-        """Raises ``OverloadedError`` where there is no room."""
-        if self.full(shadow):
-            raise OverloadedError
-        self.hold(shadow)
-
     def hold(self, shadow: bool) -> None:
-        """For a photo that has a place already."""
+        """Takes a place, which there has to be; a second time, so as to leave it later."""
         self._shadows += shadow
         self._shown += not shadow
 

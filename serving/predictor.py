@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -14,9 +14,11 @@ from .models.examine import examine_answer
 from .models.samples import sample
 from .photos.errors import HeavyPhotoError
 from .photos.job import Job
+from .photos.plain import plain, read_plain
 from .photos.pool import Pool, Reading
 from .places import OverloadedError, Places
-from .settings import Settings
+from .settings import LARGE_BYTES, Settings
+from .turns import Turns
 
 __all__ = ["Prediction", "Predictor"]
 
@@ -25,8 +27,6 @@ _PREVIEW_SIDE = 800
 _KEPT_SIDE = 300
 # With the time that a photo may take once it has begun, less than nginx waits for an answer.
 _WAIT_S, _HEAVY_WAIT_S = 5, 3
-# Bytes that are copied in less time than a thread takes to wake up.
-_SMALL = 300_000
 
 
 @dataclass
@@ -37,9 +37,18 @@ class _Order:
     job: Job
     must_begin: float
     shadow: bool
+    places: list[Places]
     reading: Reading | None = None
     heavy: bool = False
     dropped: bool = False
+
+    def hold(self) -> None:
+        for places in self.places:
+            places.hold(self.shadow)
+
+    def leave(self) -> None:
+        for places in self.places:
+            places.leave(self.shadow)
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,9 @@ class Prediction:
 class Predictor:
     """Runs ``settings.threads`` predictions at once and lets ``settings.queue_size`` more wait.
 
-    Photos that take long to read have one more thread, in which they are read one after the other, and a quarter of the
-    places to wait in: others do not wait for them. A ``shadow`` is a copy of a request that another variant answers.
+    Large ones may take three quarters of these places, and let small ones pass. Photos that take long to read have one
+    more thread, in which they are read one after the other, and a quarter of the places to wait in: others do not wait
+    for them. A ``shadow`` is a copy of a request that another variant answers.
     """
 
     def __init__(self, engine: Engine, classes: tuple[str, ...], settings: Settings) -> None:
@@ -75,18 +85,19 @@ class Predictor:
         self._classes = classes
         self._keeps = settings.keep_images is not None
         self._max_pixels = settings.max_pixels
-        self._count = settings.threads
-        self._places = Places(settings.threads + settings.queue_size)
+        most = settings.threads + settings.queue_size
+        self._places = Places(most)
+        self._large_places = Places(-(-most * 3 // 4))
         self._heavy_places = Places(1 + settings.queue_size // 4)
         self._pool = Pool(settings.threads, settings.max_pixels)
         # Besides those that read, as many as may wait to be answered together.
         threads = settings.threads + (engine.batch if engine.batch > 1 else 0)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-        self._heavy_thread = ThreadPoolExecutor(1, thread_name_prefix="predict-heavy")
+        self._turns = Turns(threads, "predict")
+        self._heavy_turns = Turns(1, "predict-heavy")
 
-    def full(self, shadow: bool = False) -> bool:
-        """Whether there is no room for another photo."""
-        return self._places.full(shadow)
+    def full(self, size: int, shadow: bool = False) -> bool:
+        """Whether there is no room for another photo of so many bytes."""
+        return any(places.full(shadow) for places in self._places_of(size))
 
     @property
     def pending(self) -> int:
@@ -99,42 +110,43 @@ class Predictor:
         Raises ``PhotoError`` for bytes that are no photo, ``OverloadedError`` when too many wait, of shadows half as
         many. Once it is cancelled, a photo that waits is not read any more.
         """
-        self._places.take(shadow)
+        if self.full(len(data), shadow):
+            raise OverloadedError
         at_least = max(_PREVIEW_SIDE if with_preview else _KEPT_SIDE if self._keeps else 0, self._view.side)
         longest = _PREVIEW_SIDE if with_preview or self._keeps else None
-        order = _Order(data, Job(self._view, self._max_pixels, at_least, longest), perf_counter() + _WAIT_S, shadow)
-        # Where a thread is free, too, the photo need not wait until that has woken up.
-        if self.pending <= self._count and len(data) < _SMALL:
-            order.reading = self._pool.begin_at_once(data, order.job)
+        job = Job(self._view, self._max_pixels, at_least, longest)
+        order = _Order(data, job, perf_counter() + _WAIT_S, shadow, self._places_of(len(data)))
+        order.hold()
         try:
-            return await self._run(order, self._threads)
+            return await self._run(order, self._turns)
         except HeavyPhotoError:
             if self._heavy_places.full(shadow):
                 raise OverloadedError from None
+            order.places.append(self._heavy_places)
             self._heavy_places.hold(shadow)
             order.heavy, order.reading = True, None
             order.must_begin += _HEAVY_WAIT_S - _WAIT_S
-            try:
-                return await self._run(order, self._heavy_thread)
-            finally:
-                self._heavy_places.leave(shadow)
+            return await self._run(order, self._heavy_turns)
         finally:
-            self._places.leave(shadow)
+            order.leave()
 
     def warm_up(self) -> None:
         """Makes the first prediction, which is slower than the rest; raises ``ModelError`` where it is none."""
         examine_answer(self._score(sample(self._view)), len(self._classes), self._description)
 
     def close(self) -> None:
-        self._threads.shutdown()
-        self._heavy_thread.shutdown()
+        self._turns.close()
+        self._heavy_turns.close()
         self._pool.close()
 
-    async def _run(self, order: _Order, threads: Executor) -> Prediction:
-        work: Future[Prediction] = threads.submit(self._predict, order)
+    def _places_of(self, size: int) -> list[Places]:
+        return [self._places, self._large_places] if size > LARGE_BYTES else [self._places]
+
+    async def _run(self, order: _Order, turns: Turns) -> Prediction:
+        work = turns.submit(len(order.data), partial(self._predict, order))
         answer = asyncio.wrap_future(work)
         left = order.must_begin - perf_counter()
-        too_late = None if order.reading else asyncio.get_running_loop().call_later(left, work.cancel)
+        too_late = asyncio.get_running_loop().call_later(left, work.cancel)
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
@@ -142,29 +154,24 @@ class Predictor:
             if task is None or not task.cancelling():
                 raise OverloadedError from None
             order.dropped = True
-            if order.reading or not work.cancel():
+            if not work.cancel():
                 # It keeps its place until it has come to its end, which is soon.
                 if order.reading:
                     order.reading.stop()
-                self._places.hold(order.shadow)
-                answer.add_done_callback(partial(self._forget, order.shadow))
+                order.hold()
+                answer.add_done_callback(partial(_forget, order))
             raise
         finally:
-            if too_late:
-                too_late.cancel()
-
-    def _forget(self, shadow: bool, answer: "asyncio.Future[Prediction]") -> None:
-        self._places.leave(shadow)
-        if not answer.cancelled():
-            answer.exception()  # nobody else asks for it, and asyncio would say so
+            too_late.cancel()
 
     def _predict(self, order: _Order) -> Prediction:
         start = perf_counter()
-        reading = order.reading = order.reading or self._pool.begin(order.data, order.job, order.heavy)
-        if order.dropped:
-            reading.stop()
+        if not plain(order.data):
+            order.reading = self._pool.begin(order.data, order.job, order.heavy)
+        if order.dropped and order.reading:
+            order.reading.stop()
         sha256 = hashlib.sha256(order.data).hexdigest()
-        photo = reading.result()
+        photo = order.reading.result() if order.reading else read_plain(order.data, order.job)
         if order.dropped:
             raise CancelledError
         decoded = perf_counter()
@@ -177,3 +184,9 @@ class Predictor:
             infer_s=perf_counter() - decoded,
             preview=photo.preview if order.job.preview else None,
         )
+
+
+def _forget(order: _Order, answer: "asyncio.Future[Prediction]") -> None:
+    order.leave()
+    if not answer.cancelled():
+        answer.exception()  # nobody else asks for it, and asyncio would say so

@@ -7,10 +7,12 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["MAX_RECEIVING_BYTES", "MAX_UPLOAD_BYTES", "Settings"]
+__all__ = ["LARGE_BYTES", "MAX_RECEIVING_BYTES", "MAX_UPLOAD_BYTES", "Settings"]
 
 # The same number as nginx's client_max_body_size.
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+# A larger one leaves room for others, and may wait longer.
+LARGE_BYTES = 300_000
 # Of all uploads that are being received together; those that wait to be read are bounded by their number.
 MAX_RECEIVING_BYTES = 10 * MAX_UPLOAD_BYTES
 

@@ -1,6 +1,8 @@
 """Why a photo is refused, in sentences for whoever sent it."""
 
-__all__ = ["HeavyPhotoError", "PhotoError", "TooManyPixelsError"]
+__all__ = ["BROKE", "HeavyPhotoError", "PhotoError", "TooManyPixelsError"]
+
+BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
 
 
 class PhotoError(Exception):

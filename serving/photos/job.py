@@ -1,11 +1,14 @@
-"""What the server and the processes that decode photos agree on; light to import, since the server needs no decoder."""
+"""What the server and the processes that decode photos agree on."""
 
 import struct
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .view import View
 
-__all__ = ["ASKED", "LIGHT", "Job", "Limits"]
+__all__ = ["ASKED", "LIGHT", "Job", "Limits", "Photo"]
 
 LIGHT = 5_000_000
 """Pixels that any format is decoded from in a fraction of a second, and in a few dozen megabytes."""
@@ -26,6 +29,14 @@ class Job:
     max_pixels: int
     at_least: int
     preview: int | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What was made of a file: what the model sees, ``(height, width, 3)``, and a JPEG where that was wanted."""
+
+    pixels: NDArray[np.uint8]
+    preview: bytes
 
 
 @dataclass(frozen=True)

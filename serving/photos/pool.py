@@ -11,26 +11,24 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from signal import SIGPROF
 from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .errors import HeavyPhotoError, PhotoError, TooManyPixelsError
-from .job import ASKED, LIGHT, Job, Limits
+from .errors import BROKE, HeavyPhotoError, PhotoError, TooManyPixelsError
+from .job import ASKED, LIGHT, Job, Limits, Photo
 
-__all__ = ["Photo", "Pool", "Reading", "prepare"]
+__all__ = ["Pool", "Reading", "prepare"]
 
 log = logging.getLogger("serving")
 
 _REFUSALS = {error.__name__: error for error in (HeavyPhotoError, PhotoError, TooManyPixelsError)}
-_BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
 _TOO_SLOW = "The photo takes too long to read: send it smaller, or as a JPEG."
 # The hungriest decoder is WebP's, with 16 bytes a pixel.
 _MB, _BYTES_PER_PIXEL = 64, 18
@@ -51,14 +49,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     "OPENBLAS_NUM_THREADS": "1",
 }
-
-
-@dataclass(frozen=True)
-class Photo:
-    """What a worker made of a file: what the model sees, and a JPEG where that was wanted."""
-
-    pixels: NDArray[Any]
-    preview: bytes
 
 
 def prepare() -> None:
@@ -93,13 +83,6 @@ class Pool:
             worker.start()
             return Reading(worker, data, job, _HEAVY_S, _Worker.stop)
         return Reading(self._free.get(), data, job, _LIGHT_S, self._free.put)
-
-    def begin_at_once(self, data: bytes, job: Job) -> "Reading | None":
-        """The same, without waiting: None where every process has something to do."""
-        try:
-            return Reading(self._free.get_nowait(), data, job, _LIGHT_S, self._free.put)
-        except Empty:
-            return None
 
     def read(self, data: bytes, job: Job, heavy: bool = False) -> Photo:
         """The photo in ``data``; raises what ``Reading.result`` does."""
@@ -199,14 +182,14 @@ class _Worker:
             if "failed" in said:
                 # A fault of this code, but one that the photo calls forth, here and in every other variant.
                 log.error("A photo broke what was reading it: %.300r", said["failed"])
-                return PhotoError(_BROKE)
+                return PhotoError(BROKE)
             return _REFUSALS[said["refused"]](said["sentence"])
         except TimeoutError:
             self._end(at_once=True)
             raise PhotoError(_TOO_SLOW) from None
         except (OSError, ValueError, LookupError, TypeError) as error:
             if self._end(at_once=True) != -SIGPROF:
-                raise PhotoError(_BROKE) from error
+                raise PhotoError(BROKE) from error
             raise (PhotoError(_TOO_SLOW) if self._limits.heavy else HeavyPhotoError()) from error
 
     def shrink(self) -> None:

@@ -20,10 +20,9 @@ from typing import Any
 import pillow_heif
 from PIL import AvifImagePlugin, Image
 
-from .decode import decode, jpeg
 from .errors import HeavyPhotoError, PhotoError
 from .job import ASKED, Job, Limits
-from .pixels import to_pixels
+from .read import read
 
 _TOO_MUCH_MEMORY = "The photo takes too much memory to read: send it smaller, or as a JPEG."
 
@@ -117,9 +116,7 @@ def _unpickled(wanted: bytes) -> Job:
 def _answer(data: bytes, job: Job, file: int, heavy: bool) -> int | dict[str, Any]:
     """How many bytes the pixels, and the preview behind them, have in ``file``; or why there are none."""
     try:
-        photo = decode(data, job.max_pixels, job.at_least, light_only=not heavy)
-        pixels = to_pixels(photo, job.view)
-        preview = jpeg(photo, job.preview) if job.preview else b""
+        photo = read(data, job, light_only=not heavy)
     except HeavyPhotoError:
         return {"refused": "HeavyPhotoError", "sentence": ""}
     except PhotoError as error:
@@ -128,7 +125,7 @@ def _answer(data: bytes, job: Job, file: int, heavy: bool) -> int | dict[str, An
         return {"refused": "PhotoError", "sentence": _TOO_MUCH_MEMORY}
     except Exception as error:
         return {"failed": repr(error)}
-    return os.pwrite(file, pixels.tobytes() + preview, 0)
+    return os.pwrite(file, photo.pixels.tobytes() + photo.preview, 0)
 
 
 if __name__ == "__main__":

@@ -106,16 +106,41 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
     async def scenario(predictor: Predictor) -> None:
         asked = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(2 + 3)]
         await asyncio.gather(asyncio.to_thread(running.acquire), asyncio.to_thread(running.acquire))
-        assert predictor.full()
+        assert predictor.full(len(GOOD))
         assert not running.acquire(blocking=False), "more at once than there are threads"
         with pytest.raises(OverloadedError):
             await predictor.predict(GOOD)
         go.set()
         assert {prediction.likely_class for prediction in await asyncio.gather(*asked)} == {LEMON}
-        assert not predictor.full()
+        assert not predictor.full(len(GOOD))
         assert (await predictor.predict(GOOD)).likely_class == LEMON
 
     predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3))
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        go.set()
+        predictor.close()
+
+
+def test_large_photos_leave_room_for_small_ones() -> None:
+    large, go, seen = GOOD + bytes(400_000), threading.Event(), list[NDArray[np.uint8]]()
+
+    async def scenario(predictor: Predictor) -> None:
+        asked = [asyncio.create_task(predictor.predict(large)) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert predictor.full(len(large)), "three quarters of the places are taken"
+        with pytest.raises(OverloadedError):
+            await predictor.predict(large)
+        assert not predictor.full(len(GOOD))
+        small = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert predictor.full(len(GOOD))
+        go.set()
+        assert {each.likely_class for each in await asyncio.gather(*asked, *small)} == {LEMON}
+        assert not predictor.full(len(large))
+
+    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=2, queue_size=6))
     try:
         asyncio.run(scenario(predictor))
     finally:
@@ -133,13 +158,13 @@ def test_shadows_take_no_place_from_what_people_wait_for() -> None:
     async def scenario(predictor: Predictor) -> None:
         shadows = [asyncio.create_task(predictor.predict(GOOD, shadow=True)) for _ in range(3)]
         await asyncio.sleep(0)
-        assert predictor.full(shadow=True), "half of the places are taken"
+        assert predictor.full(len(GOOD), shadow=True), "half of the places are taken"
         with pytest.raises(OverloadedError):
             await predictor.predict(GOOD, shadow=True)
         shown = [asyncio.create_task(predictor.predict(GOOD)) for _ in range(6)]
         await asyncio.sleep(0)
         assert predictor.pending == 3 + 6
-        assert predictor.full()
+        assert predictor.full(len(GOOD))
         go.set()
         assert {each.likely_class for each in await asyncio.gather(*shadows, *shown)} == {LEMON}
         assert not predictor.pending

@@ -18,6 +18,7 @@ from tests.serving.photos import encoded, noise, png, quarters
 __all__ = [
     "BOMBS",
     "BROKEN",
+    "LABORIOUS",
     "LARGE_BUT_GOOD",
     "MAGIC",
     "NO_PHOTO",
@@ -85,6 +86,24 @@ def enlarged_jpeg() -> bytes:
     """A JPEG whose header says 65500×65500."""
     frame = _JPEG.index(b"\xff\xc0")
     return _JPEG[: frame + 5] + struct.pack(">HH", 65500, 65500) + _JPEG[frame + 9 :]
+
+
+def with_segments(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with these segments, each by its marker, before its own."""
+    packed = (b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content for marker, content in segments)
+    return _JPEG[:2] + b"".join(packed) + _JPEG[2:]
+
+
+def tags_of_all(entries: int = 1200, length: int = 15_000) -> bytes:
+    """EXIF data in which each tag is said to hold all of them."""
+    tags = b"".join(struct.pack("<HHII", 1 + number, 7, length - 60, 8) for number in range(entries))
+    return (b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", entries) + tags).ljust(length, b"\0")
+
+
+def stretched_jpeg(width: int, height: int) -> bytes:
+    """A JPEG whose header says more pixels than there are, and which goes on after its end."""
+    frame = _JPEG.index(b"\xff\xc0")
+    return _JPEG[: frame + 5] + struct.pack(">HH", height, width) + _JPEG[frame + 9 : -2] + b"\xff\xd0" * 100_000
 
 
 def scans() -> bytes:
@@ -378,6 +397,19 @@ ODD_METADATA: Files = {
     ),
 }
 """Good photos that carry more than pixels."""
+
+LABORIOUS: Files = {
+    "one colour": lambda: large(2236, 2236, "JPEG", quality=1),
+    "a restart after each block": lambda: large(2236, 2236, "JPEG", quality=1, restart_marker_blocks=1),
+    "noise": lambda: encoded(noise(1000, 1000), "JPEG", quality=1, subsampling=0),
+    "as wide as can be": lambda: large(20_000, 250, "JPEG", subsampling=0),
+    "tags that all hold all": lambda: with_segments((0xE1, tags_of_all())),
+    "comments of nothing": lambda: with_segments(*[(0xFE, b"")] * 3700),
+    "tables time and again": lambda: with_segments(*[(0xDB, b"\0" + b"\1" * 64)] * 220),
+    "less than it says": lambda: stretched_jpeg(2236, 2236),
+}
+"""JPEGs that are read where the model is, and make as much work there as they can."""
+
 
 LARGE_BUT_GOOD: Files = {
     "png": lambda: large(7000, 7000, "PNG", compress_level=1),

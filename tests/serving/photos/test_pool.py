@@ -279,12 +279,3 @@ def test_what_a_worker_says_is_not_believed(said: bytes, monkeypatch: pytest.Mon
         with pytest.raises(PhotoError, match=BROKE):
             reading.result()
         assert good(opened)
-
-
-def test_nobody_waits_who_does_not_want_to() -> None:
-    with pool() as opened:
-        reading = opened.begin_at_once(GOOD, JOB)
-        assert reading
-        assert opened.begin_at_once(GOOD, JOB) is None
-        assert reading.result().pixels.shape == (150, 150, 3)
-        assert good(opened)
