@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from variants import VARIANTS
 
-from .answers import WholeAnswers
-from .app import create_app
 from .check import check
 from .models.errors import ModelError
 from .models.files.folder import Folder
 from .settings import Settings
 from .variant import listed
+from .web.answers import WholeAnswers
+from .web.app import create_app
 
 # nginx keeps idle connections for 60 s; were this side the first to close one, a request could meet a closed door.
 _KEEP_ALIVE_S = 75

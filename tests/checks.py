@@ -18,7 +18,7 @@ from abtest.cli import app as abtest
 from experiment.web import app as experiment_pages
 from experiment.web import control, feedback, forget, label_page, login
 from local.parts import ROOT, Place, lay_out
-from serving import app as variant_pages
+from serving.web import app as variant_pages
 
 __all__ = ["commands_in", "main", "nginx_faults", "page_faults"]
 

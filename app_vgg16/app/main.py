@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from serving.app import create_app
 from serving.variant import listed
+from serving.web.app import create_app
 
 app = create_app(listed(Path(__file__).parents[1]))

@@ -10,13 +10,13 @@ import numpy as np
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
-from serving.app import create_app
 from serving.models.engine import Engine
 from serving.models.files.folder import Folder
 from serving.models.files.spec import Input, Spec
 from serving.predictor import Predictor
 from serving.settings import Settings
 from serving.variant import ServedVariant
+from serving.web.app import create_app
 from tests.serving.photos import encoded, quarters
 from tests.system import eventually
 from variants import CLASSES

@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartParser
 
-from serving.upload import only_file
+from serving.web.upload import only_file
 
 PHOTO = b"\xff\xd8\xff \r\n--bound \r\n\r\n--\x00\xff"
 NAMED = b'Content-Disposition: form-data; name="file"; filename="a lemon.jpg"\r\n'

@@ -139,13 +139,13 @@ def test_an_upload_of_just_ten_megabytes_is_read(client: TestClient) -> None:
 
 def test_all_that_is_being_received_has_a_bound(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = part(b'name="file"; filename="a.jpg"', bytes(MB))
-    monkeypatch.setattr("serving.exchange.MAX_RECEIVING_BYTES", MB)
+    monkeypatch.setattr("serving.web.exchange.MAX_RECEIVING_BYTES", MB)
 
     answer = client.post("/predict", content=pieces(upload), headers=FORM)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json() == {"detail": "Too many photos are waiting. Try again in a moment."}
-    monkeypatch.setattr("serving.exchange.MAX_RECEIVING_BYTES", 0)
+    monkeypatch.setattr("serving.web.exchange.MAX_RECEIVING_BYTES", 0)
     assert [send(client).status_code for _ in range(2)] == [200, 200], "small ones have room"
 
 

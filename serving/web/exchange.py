@@ -18,13 +18,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.types import Message, Receive
 
+from ..photos.errors import PhotoError, TooManyPixelsError
+from ..places import OverloadedError
+from ..predictor import Prediction
+from ..settings import LARGE_BYTES, MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
+from ..variant import ServedVariant
 from .pages import error_response
-from .photos.errors import PhotoError, TooManyPixelsError
-from .places import OverloadedError
-from .predictor import Prediction
-from .settings import LARGE_BYTES, MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
 from .upload import only_file
-from .variant import ServedVariant
 
 __all__ = ["Exchange", "PredictionRoute", "unless_left"]
 

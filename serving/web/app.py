@@ -15,13 +15,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from variants import TITLE
 
+from ..models.files.folder import Folder, few
+from ..predictor import Prediction
+from ..settings import Settings
+from ..variant import ServedVariant
 from .description import of_the_site
 from .exchange import Exchange, PredictionRoute, unless_left
-from .models.files.folder import Folder, few
 from .pages import PAGES, docs_page, error_response, form_page, result_page
-from .predictor import Prediction
-from .settings import Settings
-from .variant import ServedVariant
 
 __all__ = ["create_app"]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from local.parts import ROOT
-from serving.reference import Operation, operations, prose
+from serving.web.reference import Operation, operations, prose
 
 SCHEMAS = {
     "Wanted": {

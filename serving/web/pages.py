@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 
 from look.pages import Pages, wants_page
 
+from ..predictor import Prediction
+from ..variant import ServedVariant
 from .description import of_the_site
-from .predictor import Prediction
 from .reference import operations, prose
-from .variant import ServedVariant
 
 __all__ = ["PAGES", "docs_page", "error_response", "form_page", "result_page"]
 

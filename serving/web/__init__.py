@@ -1,0 +1,1 @@
+"""What a variant answers over HTTP: predictions, pages, and the description of both."""
