@@ -70,8 +70,9 @@ def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] 
     found, began = Attack(), time.monotonic()
     images = folder / "images"
     images.mkdir(parents=True)
+    (folder / "photo.jpg").write_bytes(photo)
     with Confined(folder, KEEP_IMAGES=str(images), ACCESS="token") as system:
-        uploads, visitor = Uploads(system.url), Visitor(system.url, photo)
+        uploads, visitor = Uploads(system.url), Visitor(system.url, folder / "photo.jpg")
         target = Target(system, uploads, photo, sizes.alternations, sizes.labels)
         before = target.facts()["verdict"]["outcome"]
         _quiet(found, visitor, uploads, photo, sizes.quiet_s)

@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -89,7 +90,7 @@ class Uploads:
         connection = http.client.HTTPConnection(*self._to, timeout=TIMEOUT_S, source_address=(_address(client), 0))
         headers = {
             "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
-            "X-Request-ID": f"attack-{next(self._numbers)}",
+            "X-Request-ID": f"attack-{os.getpid()}-{next(self._numbers)}",
         }
         try:
             connection.request("POST", path, form(data), headers)
