@@ -21,7 +21,7 @@ NF != 8 { sub(/,"ticket":"[0-9a-f]*"/, ""); print; fflush(); next }
     # While a variant is away, whoever answers in its place says so: a line a request, not two.
     if (!(failing && failures[$3] && (shadow || note == "" && other_answers($3)))) {
         note = note ? "  (" note ")" : ""
-        printf "%s %-10s %-18s %8s  %s%s\n", stamp[2], $3, what, took, length($2) == 32 ? substr($2, 1, 8) "…" : $2, note
+        printf "%s %-10s %s %8s  %s%s\n", stamp[2], $3, padded(what, 18), took, length($2) == 32 ? substr($2, 1, 8) "…" : $2, note
         fflush()
     }
     if (failing) failures[$3]++
@@ -38,6 +38,14 @@ NF != 8 { sub(/,"ticket":"[0-9a-f]*"/, ""); print; fflush(); next }
 function other_answers(variant,    name) {
     for (name in failures) if (name != variant && failures[name] == 0) return 1
     return 0
+}
+
+# A text of at least so many columns on a screen: here letters are their UTF-8 bytes, and those of East Asia are twice as wide.
+function padded(text, columns,    shown) {
+    shown = text
+    gsub(/[\200-\277]/, "", shown)
+    gsub(/[\343-\355\360]/, "--", shown)
+    return sprintf("%-" (columns + length(text) - length(shown)) "s", text)
 }
 
 # The text of a JSON string.

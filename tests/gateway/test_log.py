@@ -1,6 +1,7 @@
 """The lines that people read: who served what, in turn."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -18,11 +19,13 @@ def shown(*lines: str) -> list[str]:
     """What becomes of nginx's lines."""
     awk = ["awk", "-f", str(ROOT / "nginx" / "people.awk")]
     given = "".join(f"{line}\n" for line in lines)
-    return subprocess.run(awk, input=given, capture_output=True, text=True, check=True).stdout.splitlines()
+    environment = {**os.environ, "LC_ALL": "C"}  # as gateway.sh has it
+    done = subprocess.run(awk, input=given, env=environment, capture_output=True, check=True, encoding="utf-8")
+    return done.stdout.splitlines()
 
 
-def line(variant: str, status: int = 200, by: str = "round_robin", request_id: str = ID) -> str:
-    answer = '"lemon"\t0.964287' if status < 400 else "null\tnull"
+def line(variant: str, status: int = 200, by: str = "round_robin", request_id: str = ID, label: str = '"lemon"') -> str:
+    answer = f"{label}\t0.964287" if status < 400 else "null\tnull"
     return f"2026-11-26T12:04:31.250Z\t{request_id}\t{variant}\t{by}\t{status}\t{answer}\t0.0119"
 
 
@@ -36,6 +39,10 @@ def line(variant: str, status: int = 200, by: str = "round_robin", request_id: s
         (line("custom", 499), "12:04:31 custom     client left           12 ms  0d539f9f…"),
         (line("custom", 502), "12:04:31 custom     failed (502)          12 ms  0d539f9f…"),
         (line("custom", request_id="order-66.b_c"), "12:04:31 custom     lemon 0.96            12 ms  order-66.b_c"),
+        (line("vgg16", label='"crack/chip"'), "12:04:31 vgg16      crack/chip 0.96       12 ms  0d539f9f…"),
+        (line("vgg16", label='"Kratzer groß"'), "12:04:31 vgg16      Kratzer groß 0.96     12 ms  0d539f9f…"),
+        (line("vgg16", label='"\\u30ad\\u30ba"'), "12:04:31 vgg16      キズ 0.96             12 ms  0d539f9f…"),
+        (line("vgg16", label='"금이 간 것"'), "12:04:31 vgg16      금이 간 것 0.96       12 ms  0d539f9f…"),
         ("gateway: vgg16 hangs; the others answer for it.", "gateway: vgg16 hangs; the others answer for it."),
     ],
 )
@@ -86,7 +93,7 @@ def test_a_running_system_says_who_served_what(own: System, photo: bytes) -> Non
 
         def look() -> list[tuple[str, str]]:
             found = re.findall(
-                rf"^\d\d:\d\d:\d\d (\w+) +\w+ \d\.\d\d +\d+ ms  {request_id}(?:  \((.*)\))?$", own.log("gateway"), re.M
+                rf"^\d\d:\d\d:\d\d (\w+) +.+? \d\.\d\d +\d+ ms  {request_id}(?:  \((.*)\))?$", own.log("gateway"), re.M
             )
             return found if len(found) >= lines else []
 
