@@ -5,15 +5,17 @@ are about photos that the given weights name by their class.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from itertools import chain
 from pathlib import Path
 
 from local.parts import ROOT
-from variants import CLASSES
+from variants import CLASSES, read_listing
 
 OTHER_CLASSES = ("crack/chip", "Kratzer groß", "キズ")
 
@@ -48,6 +50,26 @@ def add_third(folder: Path, environment: dict[str, str]) -> None:
     subprocess.run(add, cwd=folder, env=environment, check=True)
 
 
+def deploy_third(folder: Path) -> None:
+    """As deploy/kubernetes/README.md says."""
+    listed = folder / "variants" / "variants.toml"
+    kubernetes = folder / "deploy" / "kubernetes"
+    base = kubernetes / "base"
+    known = {variant.name: variant for variant in read_listing(listed).variants}
+    like = (base / "app-vgg16.yaml").read_text().replace(str(known["vgg16"].port), str(known["third"].port))
+    (base / "app-third.yaml").write_text(like.replace("vgg16", "third"))
+    shutil.copy(listed, base)
+    for text in (
+        base / "kustomization.yaml",
+        kubernetes / "overlays/small/kustomization.yaml",
+        kubernetes / "README.md",
+    ):
+        lines = text.read_text().splitlines(keepends=True)
+        naming = re.compile(r"  - (app-vgg16\.yaml|\{name: abtest-app_vgg16, .*)\n")
+        more = ((line, line.replace("vgg16", "third")) if naming.fullmatch(line) else (line,) for line in lines)
+        text.write_text("".join(chain.from_iterable(more)))
+
+
 def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ab-otherwise-") as name:
         folder = Path(name)
@@ -55,6 +77,7 @@ def main(arguments: list[str]) -> int:
         copy_project(folder)
         rename_classes(folder)
         add_third(folder, environment)
+        deploy_third(folder)
         (ROOT / ".cache").mkdir(exist_ok=True)
         (folder / ".cache").symlink_to(ROOT / ".cache")  # what has been converted before
         tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not given_classes", *arguments]

@@ -44,7 +44,7 @@ class Slow(BaseHTTPRequestHandler):
         body = json.dumps(facts).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Predicted-Class", LEMON)
+        self.send_header("X-Predicted-Class", json.dumps(LEMON)[1:-1])
         self.end_headers()
         self.wfile.write(body)
 

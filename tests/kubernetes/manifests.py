@@ -11,7 +11,7 @@ import yaml
 
 from local.parts import ROOT
 
-__all__ = ["FOLDER", "Manifests", "Pod", "Workload", "selects"]
+__all__ = ["FOLDER", "Manifests", "Pod", "Workload", "dockerfile", "selects"]
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 
@@ -113,6 +113,12 @@ def selects(selector: dict[str, Any], labels: Labels) -> bool:
         if labels.get(expression["key"]) not in expression["values"]:
             return False
     return all(labels.get(key) == value for key, value in named.items())
+
+
+def dockerfile(part: str) -> Path:
+    """Of which the image of a part is built; variants that have none of their own share one."""
+    own = ROOT / part / "Dockerfile"
+    return own if own.exists() else ROOT / "serving" / "Dockerfile"
 
 
 def documented_secrets() -> set[tuple[str, str]]:

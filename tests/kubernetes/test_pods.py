@@ -11,7 +11,7 @@ import requests
 
 from local.parts import ROOT
 from tests.conftest import require
-from tests.kubernetes.manifests import Manifests
+from tests.kubernetes.manifests import Manifests, dockerfile
 from tests.kubernetes.podman import Podman, pods
 from tests.system import eventually
 
@@ -32,7 +32,8 @@ def podman(applied: dict[str, Manifests], tmp_path_factory: pytest.TempPathFacto
     for image in images:
         part = image.rpartition(":")[0].rpartition("abtest-")[2]
         if part != "postgres":
-            build = ["docker", "build", "--quiet", "--file", f"{part}/Dockerfile", "--tag", image, "."]
+            build = ["docker", "build", "--quiet", "--file", str(dockerfile(part)), "--build-arg", f"FOLDER={part}"]
+            build += ["--tag", image, "."]
             subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     folder = tmp_path_factory.mktemp("podman")
     with Podman(folder) as podman:

@@ -11,6 +11,7 @@ import experiment.settings
 import serving.settings
 from local.parts import ROOT
 from tests.kubernetes.manifests import FOLDER, Manifests, Workload, documented_secrets, selects
+from variants import VARIANTS
 
 # Of pods that operators bring.
 BROUGHT = {"app.kubernetes.io/component": "operator"}
@@ -193,7 +194,8 @@ def test_every_variant_of_the_list_is_deployed(manifests: Manifests) -> None:
 def test_overlays_say_where_every_image_comes_from(manifests: Manifests) -> None:
     images = {container["image"] for _, container in manifests.containers}
     if images & {"abtest-nginx"}:
-        assert images == {f"abtest-{part}" for part in ("app_custom", "app_vgg16", "experiment", "nginx")}
+        services = (variant.service for variant in VARIANTS)
+        assert images == {f"abtest-{part}" for part in (*services, "experiment", "nginx")}
         return
     for image in images:
         name, _, tag = image.rpartition(":")

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.parts import ROOT
-from tests.kubernetes.manifests import Manifests
+from tests.kubernetes.manifests import Manifests, dockerfile
 from tests.kubernetes.profile import violations
 
 
@@ -56,8 +55,7 @@ def test_containers_run_as_the_user_of_their_image(manifests: Manifests) -> None
         folder = re.search(r"abtest-(\w+)", container["image"])
         if folder is None:
             continue
-        dockerfile = (ROOT / folder[1] / "Dockerfile").read_text()
-        user = re.findall(r"^USER (\d+)", dockerfile, re.MULTILINE)[-1]
+        user = re.findall(r"^USER (\d+)", dockerfile(folder[1]).read_text(), re.MULTILINE)[-1]
         assert workload.pod.spec["securityContext"]["runAsUser"] == int(user), container["name"]
         ours += 1
     assert ours >= 5
