@@ -2,6 +2,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from serving.metrics import Metrics
 from serving.predictor import Prediction
+from tests.classes import APPLE, LEMON
 
 
 def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
@@ -26,15 +27,15 @@ def test_counts() -> None:
     metrics.count("ok")
     metrics.count("ok")
     metrics.count("rejected")
-    metrics.observe(Prediction({"apple": 0.1, "lemon": 0.9}, "", decode_s=0.25, infer_s=0.004))
-    metrics.observe(Prediction({"apple": 0.1, "lemon": 0.9}, "", decode_s=0.5, infer_s=0.004))
+    metrics.observe(Prediction({APPLE: 0.1, LEMON: 0.9}, "", decode_s=0.25, infer_s=0.004))
+    metrics.observe(Prediction({APPLE: 0.1, LEMON: 0.9}, "", decode_s=0.5, infer_s=0.004))
 
     seen = values(metrics)
 
     assert seen["predictions_total", "ok", "custom"] == 2
     assert seen["predictions_total", "rejected", "custom"] == 1
     assert seen["predictions_total", "failed", "custom"] == 0
-    assert seen["predicted_class_total", "lemon", "custom"] == 2
+    assert seen["predicted_class_total", LEMON, "custom"] == 2
     assert seen["prediction_seconds_count", "decode", "custom"] == 2
     assert seen["prediction_seconds_sum", "decode", "custom"] == 0.75
     assert seen["prediction_seconds_bucket", "0.005", "infer", "custom"] == 2

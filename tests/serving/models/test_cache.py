@@ -1,5 +1,6 @@
 """What is kept between starts is what would be made anew."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from serving.models.engine import open_engine, open_reference
 from serving.models.files.choice import choose
 from serving.models.files.folder import Folder
 from serving.variant import listed
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import folder_in
 from tests.serving.photos import encoded, quarters
@@ -88,9 +90,8 @@ def test_whatever_the_answers_depend_on_makes_it_another(
         case "output":
             (folder.path / "variant.toml").write_text('batch = 1\noutput = "probabilities"\n[input]\nsize = 8\n')
         case "classes":
-            (folder.path / "variant.toml").write_text(
-                'batch = 1\nclasses = ["lemon", "apple", "grapes"]\n[input]\nsize = 8\n'
-            )
+            classes = json.dumps([LEMON, APPLE, GRAPES])
+            (folder.path / "variant.toml").write_text(f"batch = 1\nclasses = {classes}\n[input]\nsize = 8\n")
         case "library":
             version = metadata.version
             monkeypatch.setattr(metadata, "version", lambda name: "0.1" if name == "numpy" else version(name))

@@ -12,6 +12,7 @@ from serving.models.errors import ModelError
 from serving.models.files.choice import Kind, choose
 from serving.models.files.folder import open_folder
 from serving.variant import listed
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.serving.models.made import folder_in
 
 
@@ -138,12 +139,12 @@ def test_a_model_of_several_files_is_known_by_all_of_them(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        ('["apple", "grapes", "lemmon"]', "'lemmon' is none of the system's, apple, grapes, lemon"),
-        ('["apple", "grapes", "apple"]', "no output is 'lemon', which the system has"),
+        ([APPLE, GRAPES, "lemmon"], f"'lemmon' is none of the system's, {APPLE}, {GRAPES}, {LEMON}"),
+        ([APPLE, GRAPES, APPLE], f"no output is '{LEMON}', which the system has"),
     ],
 )
-def test_classes_that_are_not_the_systems(said: str, wrong: str, tmp_path: Path) -> None:
-    folder = folder_in(tmp_path, "mine", f"classes = {said}")
+def test_classes_that_are_not_the_systems(said: list[str], wrong: str, tmp_path: Path) -> None:
+    folder = folder_in(tmp_path, "mine", f"classes = {json.dumps(said)}")
     (folder.artifacts / "a.onnx").write_bytes(b"a")
 
     with pytest.raises(ModelError) as caught:
@@ -155,9 +156,9 @@ def test_classes_that_are_not_the_systems(said: str, wrong: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        (["lemon", "apple", "grapes"], ("lemon", "apple", "grapes")),
-        (["LABEL_0", "LABEL_1", "LABEL_2"], ("apple", "grapes", "lemon")),
-        (["Granny Smith", "bunch", "lemon"], None),
+        ([LEMON, APPLE, GRAPES], (LEMON, APPLE, GRAPES)),
+        (["LABEL_0", "LABEL_1", "LABEL_2"], (APPLE, GRAPES, LEMON)),
+        (["Granny Smith", "bunch", LEMON], None),
     ],
 )
 def test_a_hugging_face_folder_names_its_outputs(
@@ -173,7 +174,7 @@ def test_a_hugging_face_folder_names_its_outputs(
     if expected:
         assert (choose(folder).kind, choose(folder).outputs) == (Kind.HUGGING_FACE, expected)
     else:
-        with pytest.raises(ModelError, match=r"calls the outputs Granny Smith, bunch, lemon, but .* say in"):
+        with pytest.raises(ModelError, match=rf"calls the outputs Granny Smith, bunch, {LEMON}, but .* say in"):
             choose(folder)
 
 

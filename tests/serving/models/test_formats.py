@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from serving.models.engine import open_engine, open_reference
 from serving.models.files.choice import Kind, choose
 from serving.models.files.folder import Folder
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import (
     answers,
@@ -207,7 +208,7 @@ def test_a_hugging_face_folder(kind: str, samples: Path, tmp_path: Path) -> None
 
     torch.manual_seed(0)
     # In another order than the system's, as it was trained.
-    named: dict[str, Any] = {"id2label": dict(enumerate(["lemon", "apple", "grapes"]))}
+    named: dict[str, Any] = {"id2label": dict(enumerate([LEMON, APPLE, GRAPES]))}
     network: Any
     if kind.startswith("ViT"):
         config = hf.ViTConfig(
@@ -227,7 +228,7 @@ def test_a_hugging_face_folder(kind: str, samples: Path, tmp_path: Path) -> None
     with torch.inference_mode():
         own = network(**processor(photos, return_tensors="pt")).logits.softmax(1).numpy()
 
-    agree(replace(folder, classes=("apple", "grapes", "lemon")), own[:, [1, 2, 0]], samples, tmp_path / "cache")
+    agree(replace(folder, classes=(APPLE, GRAPES, LEMON)), own[:, [1, 2, 0]], samples, tmp_path / "cache")
 
 
 def test_an_onnx_file_in_a_hugging_face_folder(samples: Path, tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_an_onnx_file_in_a_hugging_face_folder(samples: Path, tmp_path: Path) ->
     network = small_network()
     folder = folder_in(tmp_path, "exported_hf")
     onnx(network, folder.artifacts / "model.onnx")
-    labels = {"id2label": {"0": "grapes", "1": "lemon", "2": "apple"}}
+    labels = {"id2label": {"0": GRAPES, "1": LEMON, "2": APPLE}}
     said = {"size": {"height": SIDE, "width": SIDE}, "resample": 3, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
     (folder.artifacts / "config.json").write_text(json.dumps(labels))
     (folder.artifacts / "preprocessor_config.json").write_text(json.dumps(said))
@@ -244,7 +245,7 @@ def test_an_onnx_file_in_a_hugging_face_folder(samples: Path, tmp_path: Path) ->
         pixels = np.array(photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
         return (torch.from_numpy(pixels).permute(2, 0, 1).float() / 255 - 0.5) / 0.25
 
-    assert choose(folder).outputs == ("grapes", "lemon", "apple")
+    assert choose(folder).outputs == (GRAPES, LEMON, APPLE)
     assert seen(exact(folder, tmp_path / "cache"), samples) == pytest.approx(
         answers(network, squash, samples), abs=CLOSE
     )
@@ -255,7 +256,7 @@ def test_a_hugging_face_folder_of_timms(samples: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = sharp(timm.create_model("test_vit", num_classes=3).eval())
     folder = folder_in(tmp_path, "hf_timm")
-    labels = ["lemon", "grapes", "apple"]
+    labels = [LEMON, GRAPES, APPLE]
     timm.models.save_for_hf(network, folder.artifacts, model_config={"label_names": labels}, safe_serialization=True)
     # What transformers cannot read where timm has written down the number of classes.
     config = json.loads((folder.artifacts / "config.json").read_text())

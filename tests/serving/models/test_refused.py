@@ -1,5 +1,6 @@
 """Models that start nowhere, each with a sentence that says what to do."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from serving.models.engine import Engine, open_engine
 from serving.models.errors import ModelError
 from serving.models.files.choice import choose
 from serving.models.files.folder import Folder
+from tests.classes import APPLE, GRAPES, LEMON
 from tests.serving.models.given import converting_here, settings
 from tests.serving.models.made import folder_in, small_network
+from variants import CLASSES
 
 MEAN, STD = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
@@ -52,7 +55,7 @@ class Grey(nn.Module):
 @pytest.mark.parametrize(
     ("name", "network", "toml", "wrong"),
     [
-        ("four", lambda: small_network(4), "", "a.onnx has 4 outputs, but there are 3 classes (apple, grapes, lemon)"),
+        ("four", lambda: small_network(4), "", f"a.onnx has 4 outputs, but there are 3 classes ({', '.join(CLASSES)})"),
         ("logits", small_network, 'output = "probabilities"', "a.onnx gives no probabilities"),
         ("softmax", Softmaxed, "", 'a.onnx gives probabilities: write output = "probabilities" into app_softmax/'),
         ("nan", Broken, "", "check mean and std in app_nan/variant.toml"),
@@ -185,9 +188,9 @@ def test_a_gpu_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_outputs_in_another_order_and_several_of_one_class(tmp_path: Path) -> None:
-    plain = folder_in(tmp_path, "in_order", 'classes = ["apple", "grapes", "lemon", "lemon"]\n')
+    plain = folder_in(tmp_path, "in_order", f"classes = {json.dumps([APPLE, GRAPES, LEMON, LEMON])}\n")
     onnx(small_network(4), plain)
-    turned = folder_in(tmp_path, "turned", 'classes = ["lemon", "apple", "lemon", "grapes"]\n')
+    turned = folder_in(tmp_path, "turned", f"classes = {json.dumps([LEMON, APPLE, LEMON, GRAPES])}\n")
     onnx(small_network(4), turned)
     photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 
