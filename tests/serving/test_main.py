@@ -122,7 +122,8 @@ def test_serves_until_it_is_told_to_stop(serve: Serve, starter: Path, cached: di
     assert re.fullmatch(r"custom weights=starter\.safetensors sha256=[0-9a-f]{64}", lines[0])
     assert re.fullmatch(r"custom engine='openvino .+' threads=\d+", lines[1])
     assert re.fullmatch(r"custom ready after \d+\.\d s", lines[2])
-    said = rf"class={answer.json()['likely_class']} p={answer.json()['probability']:.2f}"
+    # In quotes where it has spaces.
+    said = rf"class=\"?{re.escape(answer.json()['likely_class'])}\"? p={answer.json()['probability']:.2f}"
     assert re.fullmatch(rf"custom request_id=mine {said} decode=\d+\.\dms infer=\d+\.\dms 200", lines[3])
     assert re.fullmatch(r'custom request_id=\w{32} error="The upload is larger than 10 MB\." 413', lines[4])
     assert len(lines) == 5
