@@ -180,7 +180,7 @@ def compare(photos: list[Array], calibration: list[Array], folder: Path) -> Iter
 
 
 def main(folder: Path) -> None:
-    paths = sorted(folder.glob("*/*.jpg"))
+    paths = sorted(folder.rglob("*.jpg"))
     random.Random(0).shuffle(paths)
     split = min(_CALIBRATION, len(paths) // 2)
     photos = []

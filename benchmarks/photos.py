@@ -38,7 +38,7 @@ def make_photos(samples: Path, sizes: Iterable[Size] = SIZES) -> dict[str, bytes
 
 
 def _original(samples: Path) -> Image.Image:
-    for path in sorted(samples.glob("*/*.jpg")):
+    for path in sorted(samples.rglob("*.jpg")):
         with Image.open(path) as image:
             return image.convert("RGB")
     y, x = np.mgrid[0:768, 0:1024]

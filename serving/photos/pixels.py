@@ -39,6 +39,7 @@ def _box(photo: tuple[int, int], view: View) -> tuple[float, float, float, float
     else:
         ratio = max(view.width / width, view.height / height)
         scaled = (max(view.width, round(width * ratio)), max(view.height, round(height * ratio)))
-    left, top = (round((side - kept) / 2) for side, kept in zip(scaled, (view.width, view.height), strict=True))
+    beside = [side - kept for side, kept in zip(scaled, (view.width, view.height), strict=True)]
+    left, top = (both // 2 if view.half == "down" else round(both / 2) for both in beside)
     x, y = width / scaled[0], height / scaled[1]
     return (left * x, top * y, (left + view.width) * x, (top + view.height) * y)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Fit", "Interpolation", "View"]
+__all__ = ["Fit", "Half", "Interpolation", "View"]
 
 Fit = Literal["crop", "squash", "pad"]
+Half = Literal["even", "down"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 
 
@@ -15,7 +16,7 @@ class View:
 
     ``crop`` scales the shorter side to ``resize`` (without it, so that the photo covers the picture) and keeps the
     centre; ``squash`` scales each side by itself; ``pad`` scales the whole photo into the picture, the rest of which
-    has the colour ``fill``.
+    has the colour ``fill``. Where half a pixel is beside the centre, the crop begins as ``half`` rounds it.
     """
 
     height: int
@@ -24,6 +25,7 @@ class View:
     fit: Fit = "crop"
     interpolation: Interpolation = "bilinear"
     fill: tuple[int, int, int] = (0, 0, 0)
+    half: Half = "even"
 
     @property
     def side(self) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ...photos.view import Fit, Interpolation, View
+from ...photos.view import Fit, Half, Interpolation, View
 from ..errors import ModelError
 
 __all__ = ["Input", "Spec", "read"]
@@ -34,6 +34,7 @@ class Input(_Table):
     mean: _Colour = (0.485, 0.456, 0.406)
     std: _Colour = (0.229, 0.224, 0.225)
     interpolation: Interpolation = "bilinear"
+    half: Half = "even"
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -55,7 +56,7 @@ class Input(_Table):
     def view(self) -> View:
         """The same for whoever decodes. What is added to a photo has the mean's colour, and so counts as nothing."""
         red, green, blue = (min(255, max(0, round(255 * value))) for value in self.mean)
-        return View(*self.shape, self.resize, self.fit, self.interpolation, (red, green, blue))
+        return View(*self.shape, self.resize, self.fit, self.interpolation, (red, green, blue), self.half)
 
     def completed(self, stated: Mapping[str, Any], fixed: tuple[int, int] | None, file: str) -> "Input":
         """With what the model itself states, where ``variant.toml`` says nothing; ``fixed`` is the only size it takes.

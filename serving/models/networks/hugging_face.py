@@ -104,9 +104,9 @@ def _shape(said: Mapping[str, Any]) -> dict[str, Any]:
     if kind.startswith("ConvNext"):
         if shortest >= _CROPPED_BELOW:
             return {"size": shortest, "fit": "squash"}
-        return {"size": shortest, "resize": int(shortest / said.get("crop_pct", 224 / 256))}
+        return {"size": shortest, "resize": int(shortest / said.get("crop_pct", 224 / 256)), "half": "down"}
     crop = _pair(said["crop_size"]) if said.get("do_center_crop", True) and "crop_size" in said else None
-    return {"size": crop, "resize": shortest} if crop else {"size": shortest}
+    return {"size": crop, "resize": shortest, "half": "down"} if crop else {"size": shortest}
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from serving.models.files.folder import Folder
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
 from serving.variant import listed
+from tests.classes import photos_of
 from tests.serving.models.given import converting_here
 
 __all__ = ["answers", "exact", "folder_in", "originals", "seen", "sharp", "small_network", "with_torchvision"]
@@ -80,7 +81,7 @@ def sharp(network: nn.Module, by: float = 30) -> nn.Module:
 
 def originals(samples: Path) -> Iterator[tuple[Path, Image.Image]]:
     """The project's photos, as Pillow opens them."""
-    for path in sorted(samples.glob("*/*.jpg"))[::3]:
+    for _, path in photos_of(samples)[1::3]:
         yield path, ImageOps.exif_transpose(Image.open(path)).convert("RGB")
 
 

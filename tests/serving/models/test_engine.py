@@ -23,6 +23,7 @@ from serving.models.files.folder import Folder
 from serving.models.networks.weights import WeightsError, read
 from serving.photos.decode import decode
 from serving.photos.pixels import to_pixels
+from tests.classes import photos_of
 from tests.serving.models.given import CUSTOM, VGG16, converting_here, settings
 from tests.serving.photos import SIDE, VIEW, quarters, scenery
 from variants import CLASSES
@@ -42,9 +43,8 @@ def folder_of(path: Path, given: Folder = CUSTOM) -> Folder:
 @pytest.fixture(scope="module")
 def seen(samples: Path) -> list[NDArray[np.uint8]]:
     """What the engines are shown: the project's photos, and scenes that are none."""
-    photos = sorted(samples.glob("*/*.jpg"))[::4]
     return [
-        *(to_pixels(decode(path.read_bytes(), 10**8, SIDE), VIEW) for path in photos),
+        *(to_pixels(decode(path.read_bytes(), 10**8, SIDE), VIEW) for _, path in photos_of(samples)[::4]),
         *(to_pixels(scenery(200, 150, seed), VIEW) for seed in range(4)),
         to_pixels(quarters(), VIEW),
     ]
@@ -248,13 +248,13 @@ def test_an_answer_is_not_overwritten_by_the_next(cache: Path, small: Folder, se
 
 
 def test_vgg16_is_right_on_the_projects_own_photos(samples: Path, engines: dict[str, Engine]) -> None:
-    photos = sorted(samples.glob("*/*.jpg"))
+    photos = photos_of(samples)
     if not photos:
         pytest.skip("no photos in sample_data")
 
     found = {
         photo: CLASSES[int(engines["vgg16"].score(to_pixels(decode(photo.read_bytes(), 10**8, SIDE), VIEW)).argmax())]
-        for photo in photos
+        for _, photo in photos
     }
 
-    assert {photo.name: name for photo, name in found.items() if name != photo.parent.name} == {}
+    assert {photo.name: found[photo] for shown, photo in photos if found[photo] != shown} == {}

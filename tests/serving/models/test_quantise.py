@@ -12,6 +12,7 @@ from serving.models.convert import NETWORK, convert
 from serving.models.engine import open_engine, open_reference
 from serving.models.files.choice import choose
 from serving.models.quantise import calibration_photos, pays
+from tests.classes import photos_of
 from tests.serving.models.given import VGG16, converting_here, settings
 from tests.serving.photos import SIDE, VIEW
 
@@ -115,7 +116,7 @@ def test_a_quantised_engine_is_kept_apart_and_answers_alike(
     assert engine.description.endswith(" i8")
     assert not plain.description.endswith(" i8")
     assert len(list(tmp_path.iterdir())) == 2
-    for pixels in list(calibration_photos(sorted(samples.glob("*/*.jpg")), VIEW))[::3]:
+    for pixels in list(calibration_photos([path for _, path in photos_of(samples)], VIEW))[::3]:
         found, wanted = engine.score(pixels), reference.score(pixels)
         assert found.argmax() == wanted.argmax()
         assert np.abs(found - wanted).max() < 0.1

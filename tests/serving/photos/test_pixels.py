@@ -68,6 +68,15 @@ def test_a_larger_resize_sees_less() -> None:
     assert to_pixels(photo, View(100, 100, resize=130))[:3].max() > 100
 
 
+@pytest.mark.parametrize(("half", "left"), [("even", 14), ("down", 13)])
+def test_half_a_pixel_beside_the_centre_is_rounded_as_is_said(half: str, left: int) -> None:
+    photo = noise(91, 73)
+
+    found = to_pixels(photo, View(64, 64, resize=73, half=half))  # type: ignore[arg-type]
+
+    assert np.array_equal(found, np.asarray(photo)[4:68, left : left + 64])
+
+
 def test_the_processes_that_decode_see_the_same() -> None:
     data, view = encoded(quarters(800, 500), "PNG"), View(60, 90, fit="pad", interpolation="bicubic", fill=(9, 9, 9))
     pool = Pool(1, 10**7)
