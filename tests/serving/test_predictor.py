@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,18 @@ def predict(data: bytes, engine: Score = lemon, with_preview: bool = False, **se
     try:
         return asyncio.run(predictor.predict(data, with_preview))
     finally:
+        predictor.close()
+
+
+def run(
+    scenario: Callable[[Predictor], Coroutine[Any, Any, None]], predictor: Predictor, go: threading.Event | None = None
+) -> None:
+    """``go`` is what engines wait for."""
+    try:
+        asyncio.run(scenario(predictor))
+    finally:
+        if go:
+            go.set()
         predictor.close()
 
 
@@ -115,12 +128,7 @@ def test_so_many_run_and_so_many_wait_and_no_more() -> None:
         assert not predictor.full(len(GOOD))
         assert (await predictor.predict(GOOD)).likely_class == LEMON
 
-    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=3)), go)
 
 
 def test_large_photos_leave_room_for_small_ones() -> None:
@@ -140,12 +148,7 @@ def test_large_photos_leave_room_for_small_ones() -> None:
         assert {each.likely_class for each in await asyncio.gather(*asked, *small)} == {LEMON}
         assert not predictor.full(len(large))
 
-    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=2, queue_size=6))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=2, queue_size=6)), go)
 
 
 def test_shadows_take_no_place_from_what_people_wait_for() -> None:
@@ -169,12 +172,7 @@ def test_shadows_take_no_place_from_what_people_wait_for() -> None:
         assert {each.likely_class for each in await asyncio.gather(*shadows, *shown)} == {LEMON}
         assert not predictor.pending
 
-    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=4))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(engine), CLASSES, Settings(threads=2, queue_size=4)), go)
 
 
 def test_shadows_are_refused_where_all_places_are_taken() -> None:
@@ -189,12 +187,7 @@ def test_shadows_are_refused_where_all_places_are_taken() -> None:
         await asyncio.gather(*shown)
         assert (await predictor.predict(GOOD, shadow=True)).likely_class == LEMON
 
-    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1, queue_size=1))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1, queue_size=1)), go)
 
 
 def held(go: threading.Event, seen: list[NDArray[np.uint8]]) -> Score:
@@ -222,12 +215,7 @@ def test_nobody_waits_longer_than_the_queue_is_long(monkeypatch: pytest.MonkeyPa
         assert (await first).likely_class == LEMON
         assert (await predictor.predict(GOOD)).likely_class == LEMON
 
-    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1)), go)
     assert len(seen) == 2, "the one that waited too long was read all the same"
 
 
@@ -244,12 +232,7 @@ def test_a_photo_that_nobody_waits_for_is_not_read() -> None:
         assert (await first).likely_class == LEMON
         assert not predictor.pending
 
-    predictor = Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(held(go, seen)), CLASSES, Settings(threads=1)), go)
     assert len(seen) == 1
 
 
@@ -276,11 +259,7 @@ def test_a_photo_that_nobody_waits_for_any_more_is_given_up_in_the_middle() -> N
         await asyncio.to_thread(eventually, lambda: not Path(f"/proc/{pid}").exists(), 4)
         await asyncio.to_thread(eventually, lambda: not predictor.pending)
 
-    predictor = Watched(engine_of(lemon), CLASSES, Settings(threads=1))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        predictor.close()
+    run(scenario, Watched(engine_of(lemon), CLASSES, Settings(threads=1)))
 
 
 def test_photos_that_take_long_wait_for_each_other_only() -> None:
@@ -301,12 +280,7 @@ def test_photos_that_take_long_wait_for_each_other_only() -> None:
         assert (await first).likely_class == LEMON
         assert (await predictor.predict(heavy)).likely_class == LEMON
 
-    predictor = Predictor(engine_of(engine), CLASSES, Settings(threads=1, queue_size=3))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(engine), CLASSES, Settings(threads=1, queue_size=3)), go)
 
 
 def test_photos_that_wait_for_the_model_are_answered_together() -> None:
@@ -325,12 +299,7 @@ def test_photos_that_wait_for_the_model_are_answered_together() -> None:
 
     together = Together(scores, batch=3)
     # One thread reads; those that are read wait in others.
-    predictor = Predictor(engine_of(together, batch=3), CLASSES, Settings(threads=1))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        go.set()
-        predictor.close()
+    run(scenario, Predictor(engine_of(together, batch=3), CLASSES, Settings(threads=1)), go)
     assert sizes == [1, 3]
 
 
@@ -341,11 +310,7 @@ def test_broken_photos_take_up_no_room() -> None:
                 await predictor.predict(b"no photo")
         assert (await predictor.predict(GOOD)).likely_class == LEMON
 
-    predictor = Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0))
-    try:
-        asyncio.run(scenario(predictor))
-    finally:
-        predictor.close()
+    run(scenario, Predictor(engine_of(lemon), CLASSES, Settings(threads=1, queue_size=0)))
 
 
 @pytest.mark.parametrize("scores", [(np.nan, 0.5, 0.5), (0.5, 0.5), (0.2, 0.2, 0.2)])
