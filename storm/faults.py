@@ -75,7 +75,7 @@ class Faults:
         with self._changing():
             time.sleep(self._random.uniform(0, 0.5))
             for child in _children(self.system.processes["gateway"].pid, "follow"):
-                os.kill(child, signal.SIGKILL)
+                self._killed(child)
         self.clients.answered(5)
 
     def command(self) -> None:

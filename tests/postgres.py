@@ -6,6 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import create_engine
@@ -70,11 +72,9 @@ class Postgres:
         """Stops the server and all its connections for so long."""
         found = subprocess.run(["pgrep", "-P", str(self._server.pid)], capture_output=True, text=True, check=False)
         pids = [self._server.pid, *(int(pid) for pid in found.stdout.split())]
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        _tell(pids, signal.SIGSTOP)
         time.sleep(seconds)
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _tell(pids, signal.SIGCONT)
 
     def _answers(self) -> bool:
         engine = create_engine(self.url)
@@ -85,3 +85,10 @@ class Postgres:
         finally:
             engine.dispose()
         return True
+
+
+def _tell(pids: Iterable[int], what: signal.Signals) -> None:
+    for pid in pids:
+        # A connection may have ended meanwhile.
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)

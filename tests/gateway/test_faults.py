@@ -185,7 +185,10 @@ def test_nothing_that_a_killed_nginx_left_is_in_the_way_of_the_next(running: Sys
 
 def test_predictions_go_on_while_a_worker_is_stopped(running: System, photo: bytes) -> None:
     found = subprocess.run(
-        ["pgrep", "-P", str(running.processes["nginx"].pid)], capture_output=True, text=True, check=True
+        ["pgrep", "-P", str(running.processes["nginx"].pid), "-f", "worker process *$"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     worker = int(found.stdout.split()[0])
     os.kill(worker, signal.SIGSTOP)
