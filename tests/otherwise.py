@@ -73,6 +73,8 @@ def deploy_third(folder: Path) -> None:
 def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="ab-otherwise-") as name:
         folder = Path(name)
+        # In containers others read it.
+        folder.chmod(0o755)
         environment = {**os.environ, "CACHE_DIR": str(ROOT / ".cache")}
         copy_project(folder)
         rename_classes(folder)
