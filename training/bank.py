@@ -4,7 +4,6 @@ It is kept a batch at a time, and a run that was stopped makes what is missing.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,16 @@ __all__ = ["CACHE", "answered", "drawn", "mapped", "prepared", "seen"]
 CACHE = Path(".cache/training")
 _BATCH = 32
 _CANVAS = 224  # pixels of a side of what views are cut out of
+_CHANGES: nn.Module = kornia.AugmentationSequential(
+    kornia.RandomHorizontalFlip(),
+    kornia.RandomAffine(20.0, scale=(0.7, 1.1), shear=8.0, padding_mode="reflection", p=0.6),
+    kornia.RandomResizedCrop((SIDE, SIDE), (0.12, 1.0), (0.8, 1.25)),
+    kornia.ColorJiggle(brightness=0.25, contrast=0.3, saturation=0.4, p=0.8),
+    kornia.RandomGamma((0.6, 1.6), p=0.4),
+    kornia.RandomPlanckianJitter("CIED", p=0.3),
+    kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=0.25),
+    kornia.RandomGaussianNoise(std=0.03, p=0.25),
+)
 
 
 def seen(photos: Sequence[Photo], views: int) -> NDArray[Any]:
@@ -43,22 +52,8 @@ def drawn(photos: Sequence[Photo], seed: int) -> Tensor:
     """Photos as another camera might have taken them: uint8 ``(N, 150, 150, 3)``, the same for the same seed."""
     torch.manual_seed(seed)
     whole = torch.stack([pixels(load(photo.path), _CANVAS) for photo in photos])
-    views: Tensor = _changes()(whole.permute(0, 3, 1, 2) / 255)
+    views: Tensor = _CHANGES(whole.permute(0, 3, 1, 2) / 255)
     return (views.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1)
-
-
-@cache
-def _changes() -> nn.Module:
-    return kornia.AugmentationSequential(
-        kornia.RandomHorizontalFlip(),
-        kornia.RandomAffine(20.0, scale=(0.7, 1.1), shear=8.0, padding_mode="reflection", p=0.6),
-        kornia.RandomResizedCrop((SIDE, SIDE), (0.12, 1.0), (0.8, 1.25)),
-        kornia.ColorJiggle(brightness=0.25, contrast=0.3, saturation=0.4, p=0.8),
-        kornia.RandomGamma((0.6, 1.6), p=0.4),
-        kornia.RandomPlanckianJitter("CIED", p=0.3),
-        kornia.RandomGaussianBlur((7, 7), (0.3, 2.0), p=0.25),
-        kornia.RandomGaussianNoise(std=0.03, p=0.25),
-    )
 
 
 def mapped(trunk: nn.Module, photos: NDArray[Any]) -> NDArray[Any]:

@@ -48,9 +48,8 @@ def main(folder: Path) -> None:
         what, served, reference = served_and_reference(served_by, photos)
         print(f"{variant.name} ({what}), {len(photos)} photos, {which}\n")
         labels = [CLASSES[photo.label] for photo in photos]
-        print(
-            classification_report(labels, [CLASSES[answer] for answer in served.argmax(1)], digits=3, zero_division=0)
-        )
+        answers = [CLASSES[answer] for answer in served.argmax(1)]
+        print(classification_report(labels, answers, digits=3, zero_division=0))
         same = (served.argmax(1) == reference.argmax(1)).float().mean()
         print(f"The same class as PyTorch in float32 on {same:.2%} of them.\n", flush=True)
 
