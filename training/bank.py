@@ -43,7 +43,7 @@ def seen(photos: Sequence[Photo], views: int) -> NDArray[Any]:
     def more(rows: range) -> Tensor:
         return drawn([photos[row % len(photos)] for row in rows], rows.start)
 
-    key = joblib.hash([views, [photo.name for photo in photos]])
+    key = joblib.hash([views, str(_CHANGES), [photo.name for photo in photos]])
     kinds = (_filled(f"photos-{key}", len(photos), served), _filled(f"views-{key}", views * len(photos), more))
     return np.concatenate(kinds)
 

@@ -96,7 +96,7 @@ def main(
     if left_out:
         torch.save((bank.answered(net, inputs[left_out]), labels[left_out]), elsewhere.with_suffix(".pt"))
     said = {file.stem.removeprefix("without-"): torch.load(file) for file in sorted(job.parent.glob("without-*.pt"))}
-    divisor = temperature(*(said.values() or [(bank.answered(net, inputs[validates]), labels[validates])]))
+    divisor = round(temperature(*(said.values() or [(bank.answered(net, inputs[validates]), labels[validates])])), 2)
     if freeze:
         net.features = nn.Sequential(*trunk, *net.get_submodule("features").children())
     network.write(net, out, divisor, held)
