@@ -1,5 +1,6 @@
 from typing import Any
 
+import kornia.augmentation as kornia
 import numpy as np
 import pytest
 import torch
@@ -39,6 +40,15 @@ def test_what_was_made_before_it_was_stopped_is_not_made_again(
     assert views.shape == (72, SIDE, SIDE, 3)
     assert torch.equal(torch.tensor(views[0]), pixels(load(photos[0].path)))
     assert torch.equal(torch.tensor(views[68:]), drawn(photos[32:], 32))
+
+
+def test_other_changes_make_other_views(orchard: Orchard, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = find(orchard(2))
+    views = bank.seen(photos, 1)
+    assert np.array_equal(bank.seen(photos, 1), views)
+    whole = kornia.RandomResizedCrop((SIDE, SIDE), (1.0, 1.0), (1.0, 1.0))
+    monkeypatch.setattr(bank, "_CHANGES", kornia.AugmentationSequential(whole))
+    assert not np.array_equal(bank.seen(photos, 1), views)
 
 
 def test_photos_are_normalised_and_maps_are_not() -> None:
