@@ -33,6 +33,8 @@ log = logging.getLogger("serving")
 _LEFT = "The client left before there was an answer."
 _NO_FILE = 'No photo was sent: send it as the field "file" of a multipart form.'
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# What logfmt takes as it is.
+_BARE = re.compile(r"""[^\s"=\\]+""")
 _TOO_LARGE = f"The upload is larger than {MAX_UPLOAD_BYTES // 1024 // 1024} MB."
 _RETRY_AFTER_S = 1
 # Most answers come sooner; only a client that has to wait longer is looked after.
@@ -72,12 +74,10 @@ class Exchange:
     def log_line(self, status: int) -> str:
         head = f"{self.variant} request_id={self.request_id}"
         if self.prediction is None:
-            reason = self.reason.replace('"', "'")
-            return f'{head} error="{reason}" {status}'
+            return f"{head} error={_value(self.reason)} {status}"
         p = self.prediction
         times = f"decode={1e3 * p.decode_s:.1f}ms infer={1e3 * p.infer_s:.1f}ms"
-        name = p.likely_class if " " not in p.likely_class else f'"{p.likely_class}"'
-        return f"{head} class={name} p={p.probability:.2f} {times} {status}"
+        return f"{head} class={_value(p.likely_class)} p={p.probability:.2f} {times} {status}"
 
 
 class PredictionRoute(APIRoute):
@@ -205,6 +205,11 @@ def _limited(receive: Receive) -> Receive:
         return message
 
     return receive_limited
+
+
+def _value(text: str) -> str:
+    """As it stands behind ``key=`` in a log line: in quotes, as JSON, where its end would not be seen."""
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:

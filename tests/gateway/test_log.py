@@ -40,6 +40,8 @@ def line(variant: str, status: int = 200, by: str = "round_robin", request_id: s
         (line("custom", 502), "12:04:31 custom     failed (502)          12 ms  0d539f9f…"),
         (line("custom", request_id="order-66.b_c"), "12:04:31 custom     lemon 0.96            12 ms  order-66.b_c"),
         (line("vgg16", label='"crack/chip"'), "12:04:31 vgg16      crack/chip 0.96       12 ms  0d539f9f…"),
+        (line("vgg16", label=r'"5\" pipe"'), '12:04:31 vgg16      5" pipe 0.96          12 ms  0d539f9f…'),
+        (line("vgg16", label=r'"a\\b"'), r"12:04:31 vgg16      a\b 0.96              12 ms  0d539f9f…"),
         (line("vgg16", label='"Kratzer groß"'), "12:04:31 vgg16      Kratzer groß 0.96     12 ms  0d539f9f…"),
         (line("vgg16", label='"\\u30ad\\u30ba"'), "12:04:31 vgg16      キズ 0.96             12 ms  0d539f9f…"),
         (line("vgg16", label='"금이 간 것"'), "12:04:31 vgg16      금이 간 것 0.96       12 ms  0d539f9f…"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from serving.places import OverloadedError
 from serving.predictor import Prediction
+from serving.web.exchange import Exchange
 from tests.classes import LEMON
 from tests.serving.apps import GOOD, app_of, lemon, predictor_of, send, serving, variant_in
 from tests.system import eventually, free_port
@@ -90,8 +91,17 @@ def test_the_log_line_of_a_refusal(client: TestClient, caplog: pytest.LogCapture
 
     assert [record.getMessage() for record in caplog.records if record.name == "serving"] == [
         'custom request_id=mine error="The file is empty." 400',
-        "custom request_id=mine error=\"No photo was sent: send it as the field 'file' of a multipart form.\" 422",
+        r'custom request_id=mine error="No photo was sent: send it as the field \"file\" of a multipart form." 422',
     ]
+
+
+@pytest.mark.parametrize("name", ["kiwi", "キズ", "red apple", 'a 5" pipe', '"', "a=b", "a\\b", "a\u00a0b"])
+def test_a_class_of_any_name_is_read_back_from_the_log_line(name: str) -> None:
+    line = Exchange("custom", "mine", prediction=Prediction({name: 0.7}, "", 0, 0)).log_line(200)
+
+    said = re.fullmatch(r'custom request_id=mine class=("(?:[^"\\]|\\.)*"|[^\s"=\\]+) p=0\.70 decode=.+ 200', line)
+    assert said
+    assert (json.loads(said[1]) if said[1].startswith('"') else said[1]) == name
 
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
