@@ -24,6 +24,8 @@ def test_every_page_leads_to_every_other(path: str, scripts: bool, open_page: Op
     page = open_page(path, java_script_enabled=scripts)
     links = page.get_by_role("navigation", name="Site").get_by_role("link")
     assert [text.split()[0] for text in links.all_inner_texts()] == LINKS
+    # Drawn, so its file is there and the page's rules allow it.
+    expect(links.first.locator("img")).not_to_have_js_property("naturalWidth", 0)
     for number, heading in enumerate([TITLE, "Keep going", "No photos are kept"]):
         links.nth(number).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
