@@ -183,7 +183,7 @@ def forget(
     if as_json:
         _echo(erased)
     else:
-        show.forgotten(Console(), erased)
+        show.forgotten(Console(), erased, context.meta.get("url", ""))
 
 
 @app.command()

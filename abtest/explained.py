@@ -10,7 +10,7 @@ from abtest.client import RefusedError
 from abtest.newcomers import NewcomerError
 from abtest.redeploy import RedeployError
 from abtest.replay import ReplayError
-from abtest.typed import in_full, prefix
+from abtest.typed import in_lines, prefix
 from variants import ListError
 
 __all__ = ["explained"]
@@ -22,6 +22,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (ListError, NewcomerError, RedeployError, RefusedError, ReplayError) as error:
-        said = in_full(str(error), prefix())
-        Console(stderr=True).print(said, style="red", highlight=False, markup=False)
+        console = Console(stderr=True)
+        said = in_lines(str(error), console.width, prefix())
+        console.print(said, style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1) from None

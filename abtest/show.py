@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from abtest.replay import Summary
-from abtest.typed import in_full, prefix
+from abtest.typed import in_full, in_lines, prefix
 from experiment.statistics import Simulation
 from look.numbers import percent
 
@@ -91,9 +91,9 @@ def report(console: Console, facts: Facts, url: str = "") -> None:
     console.print(f"[bold {_COLOURS[verdict['outcome']]}]{verdict['headline']}[/]", highlight=False)
     if verdict["price"]:
         console.print(f"{verdict['price']}.", highlight=False, markup=False)
-    for reason in verdict["reasons"]:
-        console.print(f"{reason}.", highlight=False, markup=False)
-    console.print(verdict["counted"], highlight=False, markup=False)
+    for sentence in (*(f"{reason}." for reason in verdict["reasons"]), verdict["counted"]):
+        said = in_lines(sentence, console.width, prefix(), url)
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
     if facts["guardrail"]["latched"]:
         console.print(f"[red]Guardrail: all traffic goes to {plan['control']}.[/red] {facts['guardrail']['reason']}.")
     rows = []
@@ -176,10 +176,12 @@ def simulated(console: Console, found: Simulation, most: int) -> None:
         console.print(f"{sentence}.", highlight=False)
 
 
-def forgotten(console: Console, erased: Facts) -> None:
+def forgotten(console: Console, erased: Facts, url: str = "") -> None:
+    """``url`` is where the command was told that the system is."""
     counted = {"request": erased["requests"], "label": erased["labels"], "photo": erased["photos"]}
     text = ", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counted.items())
     console.print(f"Forgotten: {text}. {erased['stays']}", highlight=False)
     if erased["person"]:
-        again = f"abtest forget --person {erased['person']}"
-        console.print(f"All that the same person sent is forgotten by: [bold]{again}[/bold]", highlight=False)
+        again = in_full(f"abtest forget --person {erased['person']}", prefix(), url)
+        said = f"All that the same person sent is forgotten by: [bold]{again}[/bold]"
+        console.print(said, highlight=False, soft_wrap=True)

@@ -5,14 +5,19 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from textwrap import wrap
 
-__all__ = ["in_full", "prefix"]
+__all__ = ["in_full", "in_lines", "prefix"]
 
 # What follows "abtest" in a sentence where that is a command, not the name of one.
 _NAMES = "split|promote|rollback|status|report|replay|simulate|new|variants|redeploy|token|forget"
 _COMMAND = re.compile(rf"(?<![\w./-])abtest (?=(?:{_NAMES})\b)")
+# The whole of one: to the quote, the mark or the end that ends it.
+_WHOLE = re.compile(rf"(?<![\w./-])(?:abtest (?:{_NAMES})\b|docker-compose )(?:[^`;,).]|\.(?!\s|$))*")
 # In a container, the folder has to be brought along.
 _REPLAY = re.compile(r"(?<=abtest replay )sample_data\b")
+# Stands for a space at which no line may end.
+_KEPT = "\0"
 
 
 def prefix() -> str:
@@ -38,3 +43,10 @@ def in_full(text: str, command: str, url: str = "") -> str:
         text, command = _REPLAY.sub("/photos", text), brought
     said = f"{command} --url {url} " if url else f"{command} "
     return _COMMAND.sub(lambda _: said, text)
+
+
+def in_lines(text: str, width: int, command: str, url: str = "") -> str:
+    """The same in lines of ``width``, none of which ends within a command: that is copied in one piece."""
+    kept = _WHOLE.sub(lambda found: in_full(found[0], command, url).replace(" ", _KEPT), text)
+    lines = wrap(kept, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace(_KEPT, " ")

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from abtest import show
+from abtest import lifecycle, show
 from abtest.cli import app
-from abtest.client import System
-from abtest.typed import in_full, prefix
+from abtest.client import RefusedError, System
+from abtest.typed import in_full, in_lines, prefix
+from variants import VARIANTS
 
 DOCKER = "docker-compose exec -T experiment abtest"
 
@@ -33,6 +35,56 @@ DOCKER = "docker-compose exec -T experiment abtest"
 )
 def test_a_suggestion_is_typed_as_it_stands(text: str, command: str, url: str, expected: str) -> None:
     assert in_full(text, command, url) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        (
+            "The split changed meanwhile: epoch 4, by ann. Look at `abtest status`, then ask again.",
+            f"`{DOCKER} status`,",
+        ),
+        ("there is no variant mine any more. Ask for another by `abtest split`.", f"`{DOCKER} split`."),
+        (
+            "Left out: 3 labels, since photos went to the variants in turn (abtest split --pair).",
+            f"({DOCKER} split --pair).",
+        ),
+        ("Correct what is wrong, then: abtest new mine", f"{DOCKER} new mine"),
+        (
+            "Run docker-compose up --build --detach --no-deps app_mine. It waits.",
+            "up --build --detach --no-deps app_mine.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_no_line_ends_within_a_command(text: str, command: str, width: int) -> None:
+    lines = in_lines(text, width, DOCKER).splitlines()
+    assert " ".join(lines) == in_full(text, DOCKER)
+    assert any(command in line for line in lines)
+    assert all(len(line) <= width for line in lines if "docker-compose" not in line)
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_what_is_suggested_can_be_copied_in_one_piece(
+    columns: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("COLUMNS", columns), ("ABTEST_COMMAND", DOCKER)):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(lifecycle, "_RUN", tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise RefusedError("The split changed meanwhile: epoch 12, by ann. Look at `abtest status`, then ask again.")
+
+    monkeypatch.setattr(System, "split", refuse)
+    erased = {"requests": 1, "labels": 0, "photos": 0, "stays": "Counts stay.", "person": "0123456789"}
+    monkeypatch.setattr(System, "post", lambda *_: erased)
+    for words, command in (
+        (("redeploy", VARIANTS[-1].name), f"docker-compose up --build --detach --no-deps {VARIANTS[-1].service}"),
+        (("promote", "vgg16"), f"{DOCKER} status"),
+        (("forget", "order-66"), f"{DOCKER} forget --person 0123456789"),
+    ):
+        said = CliRunner().invoke(app, words).output
+        assert command in said, said
 
 
 def test_the_command_is_called_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
