@@ -1,6 +1,6 @@
 """Why a photo is refused, in sentences for whoever sent it."""
 
-__all__ = ["BROKE", "HeavyPhotoError", "PhotoError", "TooManyPixelsError"]
+__all__ = ["BROKE", "HeavyPhotoError", "PhotoError", "StarvedError", "TooManyPixelsError"]
 
 BROKE = "The photo broke what was reading it, so it is refused: save it anew, or send another one."
 
@@ -11,6 +11,10 @@ class PhotoError(Exception):
 
 class TooManyPixelsError(PhotoError):
     """A photo of more pixels than are served."""
+
+
+class StarvedError(Exception):
+    """A photo that nothing is known against, but that the machine had no time for; the message says so."""
 
 
 class HeavyPhotoError(Exception):

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .errors import BROKE, HeavyPhotoError, PhotoError, TooManyPixelsError
+from .errors import BROKE, HeavyPhotoError, PhotoError, StarvedError, TooManyPixelsError
 from .job import ASKED, LIGHT, Job, Limits, Photo
 
 __all__ = ["Pool", "Reading", "prepare"]
@@ -30,12 +30,15 @@ log = logging.getLogger("serving")
 
 _REFUSALS = {error.__name__: error for error in (HeavyPhotoError, PhotoError, TooManyPixelsError)}
 _TOO_SLOW = "The photo takes too long to read: send it smaller, or as a JPEG."
+_STARVED = "There is no time here to read this photo. Try again in a moment."
 # The hungriest decoder is WebP's, with 16 bytes a pixel.
 _MB, _BYTES_PER_PIXEL = 64, 18
 # Processor time, and time: several times what photos of so many pixels take. One that is slow for its size waits for
 # others of its kind, lest as many as may wait be between a quick one and its answer.
 _LIGHT_CPU_S, _LIGHT_S = 0.5, 4.0
 _HEAVY_CPU_S, _HEAVY_S = 5.0, 6.0
+# Twice the processor time that good photos of as many pixels as are served take.
+_GOOD_CPU_S = 2.0
 _START_S = 60
 # More than this, a file in memory gives back after each photo.
 _KEPT_BYTES = 1_000_000
@@ -107,8 +110,8 @@ class Reading:
     def result(self) -> Photo:
         """The photo, once it is read.
 
-        Raises ``PhotoError`` where it is none, or breaks or outlasts the process it is in, and ``HeavyPhotoError``
-        where it has to be asked for again as a ``heavy`` one.
+        Raises ``PhotoError`` where it is none, or breaks or outlasts the process it is in, ``StarvedError`` where that
+        had hardly any processor time, and ``HeavyPhotoError`` where it has to be asked for again as a ``heavy`` one.
         """
         try:
             if not self._asked:
@@ -168,7 +171,8 @@ class _Worker:
         """The photo, or what is to be raised instead.
 
         Raises ``PhotoError`` where the process says nothing in time, or nothing that makes sense, and ends it;
-        ``HeavyPhotoError`` where it was only meant for quick ones and took more processor time than they do.
+        ``StarvedError`` where it had too little processor time for the photo to be what is wrong; ``HeavyPhotoError``
+        where it was only meant for quick ones and took more processor time than they do.
         """
         try:
             self._channel.settimeout(within_s)
@@ -185,10 +189,13 @@ class _Worker:
                 return PhotoError(BROKE)
             return _REFUSALS[said["refused"]](said["sentence"])
         except TimeoutError:
-            self._end(at_once=True)
+            ended = self._end(at_once=True)
+            # One for quick photos would have been ended by its own limit.
+            if not self._limits.heavy or ended["cpu_s"] < _GOOD_CPU_S:
+                raise StarvedError(_STARVED) from None
             raise PhotoError(_TOO_SLOW) from None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            if self._end(at_once=True) != -SIGPROF:
+            if self._end(at_once=True)["status"] != -SIGPROF:
                 raise PhotoError(BROKE) from error
             raise (PhotoError(_TOO_SLOW) if self._limits.heavy else HeavyPhotoError()) from error
 
@@ -206,7 +213,7 @@ class _Worker:
         if self.pid:
             self._end(at_once=False)
 
-    def _end(self, at_once: bool) -> int:
+    def _end(self, at_once: bool) -> dict[str, Any]:
         pid, self.pid = self.pid, 0
         self._close()
         return _nursery.end(pid, at_once)
@@ -232,17 +239,18 @@ class _Nursery:
 
     def fork(self, limits: Limits, channel: socket.socket, file: int) -> int:
         """Starts a worker on its end of a channel and on a file, and returns its process id."""
-        return self._ask(asdict(limits), [channel.fileno(), file])["pid"]
+        pid: int = self._ask(asdict(limits), [channel.fileno(), file])["pid"]
+        return pid
 
-    def end(self, worker: int, at_once: bool) -> int:
-        """Waits until a worker has ended, or ends it; returns its exit status."""
-        return self._ask({"end": worker, "at_once": at_once}, [])["status"]
+    def end(self, worker: int, at_once: bool) -> dict[str, Any]:
+        """Waits until a worker has ended, or ends it; returns its exit ``status`` and its processor time, ``cpu_s``."""
+        return self._ask({"end": worker, "at_once": at_once}, [])
 
     def stop(self) -> None:
         with self._lock:
             self._stop()
 
-    def _ask(self, question: dict[str, Any], descriptors: list[int]) -> dict[str, int]:
+    def _ask(self, question: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Raises ``OSError`` where the process does not answer, not even a new one."""
         with self._lock:
             for _ in range(2):
@@ -250,7 +258,7 @@ class _Nursery:
                 with suppress(OSError):
                     socket.send_fds(self._control, [json.dumps(question).encode()], descriptors)
                     if line := self._answers.readline():
-                        answer: dict[str, int] = json.loads(line)
+                        answer: dict[str, Any] = json.loads(line)
                         return answer
                 self._stop()
         raise OSError("the process that decodes photos does not start")

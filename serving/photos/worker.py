@@ -46,21 +46,23 @@ def main() -> None:
             return
         asked = json.loads(message)
         if "end" in asked:
-            answer = {"status": _end(asked["end"], asked["at_once"], children)}
+            answer = _end(asked["end"], asked["at_once"], children)
         else:
-            answer = {"pid": _fork(control, descriptors, Limits(**asked))}
-            children.add(answer["pid"])
+            pid = _fork(control, descriptors, Limits(**asked))
+            children.add(pid)
+            answer = {"pid": pid}
         control.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def _end(worker: int, at_once: bool, children: set[int]) -> int:
-    """Waits for a worker's end, or makes it; its exit status, as ``os.waitstatus_to_exitcode`` has it."""
+def _end(worker: int, at_once: bool, children: set[int]) -> dict[str, Any]:
+    """Waits for a worker's end, or makes it: its exit status, as ``os.waitstatus_to_exitcode`` has it, and its time."""
     if worker not in children:
-        return 0
+        return {"status": 0, "cpu_s": 0.0}
     children.remove(worker)
     if at_once:
         os.kill(worker, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    _, status, used = os.wait4(worker, 0)
+    return {"status": os.waitstatus_to_exitcode(status), "cpu_s": used.ru_utime + used.ru_stime}
 
 
 def _fork(control: socket.socket, descriptors: list[int], limits: Limits) -> int:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.formparsers import MultiPartParser
 from starlette.types import Message, Receive
 
-from ..photos.errors import PhotoError, TooManyPixelsError
+from ..photos.errors import PhotoError, StarvedError, TooManyPixelsError
 from ..places import OverloadedError
 from ..predictor import Prediction
 from ..settings import LARGE_BYTES, MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
@@ -215,8 +215,9 @@ def _value(text: str) -> str:
 def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:
     """The status, the sentence and the outcome to count for what went wrong."""
     match error:
-        case OverloadedError():
-            return HTTPStatus.SERVICE_UNAVAILABLE, "Too many photos are waiting. Try again in a moment.", "overloaded"
+        case OverloadedError() | StarvedError():
+            sentence = str(error) or "Too many photos are waiting. Try again in a moment."
+            return HTTPStatus.SERVICE_UNAVAILABLE, sentence, "overloaded"
         case TooManyPixelsError():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), "rejected"
         case PhotoError():

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from serving.photos import pool as pools
 from serving.photos.decode import decode
-from serving.photos.errors import HeavyPhotoError, PhotoError
+from serving.photos.errors import HeavyPhotoError, PhotoError, StarvedError
 from serving.photos.job import Job
 from serving.photos.pixels import to_pixels
 from serving.photos.pool import Pool
@@ -137,12 +137,33 @@ def test_a_photo_that_takes_too_much_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @linux
+@pytest.mark.parametrize(
+    ("enough_s", "refused"),
+    [(1000, pytest.raises(StarvedError, match="no time here")), (0.1, pytest.raises(PhotoError, match=TOO_SLOW))],
+)
+def test_a_photo_that_runs_out_of_time_is_at_fault_where_the_machine_gave_it_enough(
+    enough_s: float, refused: AbstractContextManager[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "_GOOD_CPU_S", enough_s)
+    monkeypatch.setattr(pools, "_HEAVY_S", 0.2)
+    with pool() as opened:
+        reading = opened.begin(rle_bitmap(), JOB, heavy=True)
+        pid = reading._worker.pid
+        eventually(lambda: cpu_ticks(pid) > 20)
+        os.kill(pid, signal.SIGSTOP)
+        with refused:
+            reading.result()
+        assert gone(pid)
+        assert good(opened)
+
+
+@linux
 def test_a_worker_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "_LIGHT_S", 0.2)
     with pool() as opened:
         (pid,) = opened.pids
         os.kill(pid, signal.SIGSTOP)
-        with pytest.raises(PhotoError, match=TOO_SLOW):
+        with pytest.raises(StarvedError):
             opened.read(GOOD, JOB)
         assert gone(pid)
         monkeypatch.undo()

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 
+from serving.photos.errors import StarvedError
 from serving.places import OverloadedError
 from serving.predictor import Prediction
 from serving.web.exchange import Exchange
@@ -333,17 +334,25 @@ def running(app: Any) -> Iterator[int]:
             ended.result()
 
 
-def test_a_photo_whose_place_was_taken_while_it_was_being_received(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OverloadedError(), "Too many photos are waiting. Try again in a moment."),
+        (StarvedError("There is no time."), "There is no time."),
+    ],
+)
+def test_a_photo_that_there_is_no_place_or_no_time_for_once_it_is_received(
+    error: Exception, sentence: str, client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def too_late(data: bytes, with_preview: bool, shadow: bool) -> Prediction:
-        raise OverloadedError
+        raise error
 
     monkeypatch.setattr(predictor_of(client), "predict", too_late)
 
     answer = send(client)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["detail"] == sentence
     assert outcomes(client) == {"overloaded": 1}
 
 
