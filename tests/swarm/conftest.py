@@ -43,13 +43,41 @@ def run(*command: str | Path, environment: Mapping[str, str] = MappingProxyType(
     return done.stdout
 
 
+class Hosts:
+    """The machines below; ``folder`` is where their disks are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def socket(self, node: int) -> str:
+        """Where the Docker Engine of one answers."""
+        return f"unix://{self._folder / str(node) / 'docker.sock'}"
+
+    def up(self) -> None:
+        self._script("up", str(len(_HOSTS)))
+
+    def down(self) -> None:
+        self._script("down")
+
+    def kill(self, node: int) -> None:
+        """Everything of it, at once, as when its plug is pulled."""
+        self._script("kill", str(node))
+
+    def start(self, node: int) -> None:
+        """The machine again, with what its disk held."""
+        self._script("start", str(node))
+
+    def _script(self, *arguments: str) -> None:
+        run(_SCRIPT, *arguments, environment={"SWARM_DIR": str(self._folder)})
+
+
 class Stack:
     """The deployed system; nodes by their number, of which 1 is the manager and keeps the database."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Hosts) -> None:
         self.token = secrets.token_hex(12)
         self.urls = {number: f"http://10.99.0.1{number}:{_PORT}" for number in _HOSTS}
-        self._sockets = {number: f"unix:///var/tmp/swarm/{number}/docker.sock" for number in _HOSTS}
+        self._sockets = {number: hosts.socket(number) for number in _HOSTS}
         self._environment = {
             "DOCKER_HOST": self._sockets[1],
             "REGISTRY": _REGISTRY,
@@ -168,32 +196,21 @@ class Visitors:
                 thread.join()
 
 
-class Hosts:
-    """The machines below."""
-
-    def kill(self, node: int) -> None:
-        """Everything of it, at once, as when its plug is pulled."""
-        run(_SCRIPT, "kill", str(node))
-
-    def start(self, node: int) -> None:
-        """The machine again, with what its disk held."""
-        run(_SCRIPT, "start", str(node))
-
-
 @pytest.fixture(scope="session")
-def hosts() -> Iterator[Hosts]:
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     require("SWARM", _SCRIPT.exists(), f"file {_SCRIPT}")
+    machines = Hosts(tmp_path_factory.mktemp("swarm"))
     try:
-        run(_SCRIPT, "up", str(len(_HOSTS)))
-        yield Hosts()
+        machines.up()
+        yield machines
     finally:
-        run(_SCRIPT, "down")
+        machines.down()
 
 
 @pytest.fixture(scope="session")
 def stack(hosts: Hosts) -> Stack:
     """The stack at work; the tests in this folder change it one after the other."""
-    deployed = Stack()
+    deployed = Stack(hosts)
     deployed.build()
     deployed.up()
     began = time.monotonic()
