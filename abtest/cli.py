@@ -18,8 +18,8 @@ from abtest.client import System, default_url, token_beside
 from abtest.explained import explained
 from abtest.replay import find_photos
 from abtest.replay import replay as send_all
-from experiment.statistics.simulation import Scenario
-from experiment.statistics.simulation import simulate as run_simulation
+from experiment.statistics import Scenario
+from experiment.statistics import simulate as run_simulation
 from variants import NAMES, VARIANTS
 
 __all__ = ["app"]

@@ -7,13 +7,32 @@ inequality; A. Ramdas, P. Grünwald, V. Vovk, G. Shafer, "Game-theoretic statist
 Statistical Science 2023). Wealth is kept as its logarithm.
 
 `Counts` are numbers, or arrays of any common shape where a whole curve over time is wanted; answers have the shape of
-the question. To be read in this order: `evidence`, `people`, `paired`, `unpaired`, `difference`, `forecast`, `display`,
-`fairness`, `guardrail`, `verdict`, `simulation`. The sentences stand apart, in `messages` and `check_messages`.
+the question. To be read in this order:
+
+- `inference`, from labels to how far the accuracies lie apart: `evidence`, `people`, `paired`, `unpaired`,
+  `difference`, and beside it `display`;
+- `checks`, whether that may be believed, and whether a variant has begun to go wrong: `fairness`, `guardrail`;
+- `decision`, what may be said now, and how long it takes: `forecast`, `verdict`, `simulation`.
+
+The sentences stand apart, in `messages` and `checks.messages`.
 """
 
-from experiment.statistics import check_messages, messages
-from experiment.statistics.difference import Interval, decisions, difference, log_e
-from experiment.statistics.display import (
+from experiment.statistics import messages
+from experiment.statistics.checks import messages as check_messages
+from experiment.statistics.checks.fairness import (
+    PairChecks,
+    RatioCheck,
+    check_draws,
+    check_labels,
+    check_pair_labels,
+    check_turns,
+)
+from experiment.statistics.checks.guardrail import Guardrail, State, fails_altogether, guardrail, guardrail_pairs
+from experiment.statistics.decision.forecast import LabelsNeeded, labels_needed
+from experiment.statistics.decision.simulation import Scenario, Simulation, simulate
+from experiment.statistics.decision.verdict import Comparison, Outcome, Verdict, verdict
+from experiment.statistics.inference.difference import Interval, decisions, difference, log_e
+from experiment.statistics.inference.display import (
     ClassComparison,
     accuracies,
     accuracy,
@@ -22,20 +41,17 @@ from experiment.statistics.display import (
     probability_better,
     probability_better_paired,
 )
-from experiment.statistics.evidence import Arms, Evidence, LeftOut, Pairs, People, Tally, of_disputed, why_left_out
-from experiment.statistics.fairness import (
-    PairChecks,
-    RatioCheck,
-    check_draws,
-    check_labels,
-    check_pair_labels,
-    check_turns,
+from experiment.statistics.inference.evidence import (
+    Arms,
+    Evidence,
+    LeftOut,
+    Pairs,
+    People,
+    Tally,
+    of_disputed,
+    why_left_out,
 )
-from experiment.statistics.forecast import LabelsNeeded, labels_needed
-from experiment.statistics.guardrail import Guardrail, State, fails_altogether, guardrail, guardrail_pairs
-from experiment.statistics.paired import mcnemar_log_e, mcnemar_p
-from experiment.statistics.simulation import Scenario, Simulation, simulate
-from experiment.statistics.verdict import Comparison, Outcome, Verdict, verdict
+from experiment.statistics.inference.paired import mcnemar_log_e, mcnemar_p
 
 __all__ = [
     "Arms",

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from experiment.statistics.difference import Interval, centre, difference, edge
-from experiment.statistics.evidence import Arms, Array, Evidence, Pairs, Tally, floats
+from experiment.statistics.inference.difference import Interval, centre, difference, edge
+from experiment.statistics.inference.evidence import Arms, Array, Evidence, Pairs, Tally, floats
 
 __all__ = [
     "ClassComparison",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiment.statistics import Arms, Evidence, Pairs, Tally, decisions, difference, log_e, of_disputed
-from experiment.statistics.difference import contradictory
+from experiment.statistics.inference.difference import contradictory
 from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most, draw_arms, draw_pairs
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiment.statistics import messages
-from experiment.statistics.difference import decisions
-from experiment.statistics.evidence import Arms, Evidence, Pairs, Tally
+from experiment.statistics.inference.difference import decisions
+from experiment.statistics.inference.evidence import Arms, Evidence, Pairs, Tally
 
 __all__ = ["Scenario", "Simulation", "simulate"]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-from experiment.statistics.evidence import Arms, Array
-from experiment.statistics.people import arm_counts
+from experiment.statistics.inference.evidence import Arms, Array
+from experiment.statistics.inference.people import arm_counts
 
 __all__ = ["TUNED_FOR", "score", "unpaired_log_e"]
 

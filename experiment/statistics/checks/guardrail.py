@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from experiment.statistics.evidence import Tally, floats
+from experiment.statistics.inference.evidence import Tally, floats
 
 __all__ = ["BURST", "Guardrail", "State", "fails_altogether", "guardrail", "guardrail_pairs"]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 from experiment.statistics import Arms, Evidence, Tally, difference, log_e
-from experiment.statistics.unpaired import TUNED_FOR
+from experiment.statistics.inference.unpaired import TUNED_FOR
 from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most, draw_arms
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import integrate, stats
 
 from experiment.statistics import Evidence, Pairs, log_e, mcnemar_log_e, mcnemar_p
-from experiment.statistics.paired import PRIOR
+from experiment.statistics.inference.paired import PRIOR
 from tests.experiment.statistics.draws import ALPHA, NEEDED, at_most, draw_pairs
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from scipy import special, stats
 
-from experiment.statistics.evidence import Array, Counts, Pairs, floats
-from experiment.statistics.people import pair_counts
+from experiment.statistics.inference.evidence import Array, Counts, Pairs, floats
+from experiment.statistics.inference.people import pair_counts
 
 __all__ = ["PRIOR", "mcnemar_log_e", "mcnemar_p", "paired_log_e"]
 

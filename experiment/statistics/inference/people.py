@@ -11,7 +11,7 @@ ratios", Annals of Probability 1999, whose e-process is exact for people of any 
 
 import numpy as np
 
-from experiment.statistics.evidence import Arms, Array, Pairs, People, Tally, floats
+from experiment.statistics.inference.evidence import Arms, Array, Pairs, People, Tally, floats
 
 __all__ = ["arm_counts", "pair_counts"]
 

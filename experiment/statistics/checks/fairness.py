@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from experiment.statistics import check_messages
+from experiment.statistics.checks import messages
 
 __all__ = ["PairChecks", "RatioCheck", "check_draws", "check_labels", "check_pair_labels", "check_turns"]
 
@@ -70,7 +70,7 @@ def check_turns(
         for name, count in seen.items():
             due = turns * weights.get(name, 0) / whole
             if count > 0 and count >= due + begun + (TOLERATED * turns if due else 0):
-                ahead.append(check_messages.too_many_turns(name, count, turns, due, gateway))
+                ahead.append(messages.too_many_turns(name, count, turns, due, gateway))
     return RatioCheck("; ".join(ahead))
 
 
@@ -86,7 +86,7 @@ def check_draws(
     names = [name for name in weights if weights[name] > 0]
     stray = [name for name, count in counts.items() if count and name not in names]
     if stray:
-        return RatioCheck(check_messages.not_in_the_split(stray, what))
+        return RatioCheck(messages.not_in_the_split(stray, what))
     seen = np.array([counts.get(name, 0) for name in names], dtype=np.float64)
     share = np.array([weights[name] for name in names], dtype=np.float64)
     share /= share.sum()
@@ -97,7 +97,7 @@ def check_draws(
     if log_e_value < -math.log(alpha):
         return RatioCheck("", log_e_value, p_value)
     table = [(name, int(count), float(due)) for name, count, due in zip(names, seen, share, strict=True)]
-    return RatioCheck(check_messages.off_the_split(what, table, log_e_value, 1 / alpha), log_e_value, p_value)
+    return RatioCheck(messages.off_the_split(what, table, log_e_value, 1 / alpha), log_e_value, p_value)
 
 
 def check_labels(labels: Mapping[str, int], assigned: Mapping[str, int], alpha: float = _RATIO_ALPHA) -> RatioCheck:
@@ -143,8 +143,6 @@ def check_pair_labels(
     labels, pairs = by_dispute(labelled), by_dispute(answered)
     disputed = check_labels(labels, pairs, alpha)
     return PairChecks(
-        RatioCheck(shown.reason and check_messages.labelled_by_variant(given, agreed), shown.log_e, shown.p_value),
-        RatioCheck(
-            disputed.reason and check_messages.labelled_by_dispute(labels, pairs), disputed.log_e, disputed.p_value
-        ),
+        RatioCheck(shown.reason and messages.labelled_by_variant(given, agreed), shown.log_e, shown.p_value),
+        RatioCheck(disputed.reason and messages.labelled_by_dispute(labels, pairs), disputed.log_e, disputed.p_value),
     )

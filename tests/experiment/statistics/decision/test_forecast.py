@@ -17,7 +17,7 @@ from experiment.statistics import (
     log_e,
     mcnemar_log_e,
 )
-from experiment.statistics.forecast import LEVEL
+from experiment.statistics.decision.forecast import LEVEL
 from tests.experiment.statistics.draws import ALPHA, NEEDED, apart, at_most
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiment.statistics.evidence import Array, Counts, Evidence, floats
-from experiment.statistics.paired import paired_log_e
-from experiment.statistics.people import pair_counts
-from experiment.statistics.unpaired import score, unpaired_log_e
+from experiment.statistics.inference.evidence import Array, Counts, Evidence, floats
+from experiment.statistics.inference.paired import paired_log_e
+from experiment.statistics.inference.people import pair_counts
+from experiment.statistics.inference.unpaired import score, unpaired_log_e
 
 __all__ = ["Interval", "centre", "contradictory", "decisions", "difference", "edge", "log_e"]
 

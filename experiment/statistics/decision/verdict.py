@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from experiment.statistics import messages
-from experiment.statistics.difference import contradictory, decisions, difference, log_e
-from experiment.statistics.evidence import Evidence, floats
-from experiment.statistics.forecast import LabelsNeeded, labels_needed
+from experiment.statistics.decision.forecast import LabelsNeeded, labels_needed
+from experiment.statistics.inference.difference import contradictory, decisions, difference, log_e
+from experiment.statistics.inference.evidence import Evidence, floats
 
 __all__ = ["Comparison", "Outcome", "Verdict", "verdict"]
 

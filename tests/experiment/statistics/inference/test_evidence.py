@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiment.statistics import Arms, Evidence, LeftOut, Pairs, People, Tally, messages, of_disputed, why_left_out
-from experiment.statistics.people import arm_counts, pair_counts
+from experiment.statistics.inference.people import arm_counts, pair_counts
 
 
 def test_labels_are_those_that_people_gave() -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from experiment.statistics.difference import centre, decisions
-from experiment.statistics.evidence import Arms, Array, Evidence, Pairs, Tally
-from experiment.statistics.people import arm_counts, pair_counts
+from experiment.statistics.inference.difference import centre, decisions
+from experiment.statistics.inference.evidence import Arms, Array, Evidence, Pairs, Tally
+from experiment.statistics.inference.people import arm_counts, pair_counts
 
 __all__ = ["LEVEL", "LabelsNeeded", "labels_needed"]
 
