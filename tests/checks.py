@@ -16,7 +16,9 @@ import experiment.settings
 import serving.settings
 from abtest.cli import app as abtest
 from experiment.web import app as experiment_pages
-from experiment.web import control, feedback, forget, label_page, login
+from experiment.web import control
+from experiment.web.access import forget, login
+from experiment.web.labels import feedback, label_page
 from local.parts import ROOT, Place, lay_out
 from serving.web import app as variant_pages
 

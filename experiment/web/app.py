@@ -15,8 +15,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from abtest.typed import in_full
 from experiment.report import charts, summary, tables
 from experiment.service import Service
-from experiment.web import control, feedback, forget, gateways, label_page, login, noted
-from experiment.web.guard import Guard
+from experiment.web import control, gateways
+from experiment.web.access import forget, login
+from experiment.web.access.guard import Guard
+from experiment.web.labels import feedback, label_page, noted
 from experiment.web.pages import PAGES, message_page, render_page
 from experiment.web.schemas import State, failures
 from look.pages import wants_page

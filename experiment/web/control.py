@@ -35,7 +35,7 @@ class WantedShadow(BaseModel):
     sample: float = 100
 
 
-class Wanted(BaseModel):
+class WantedSplit(BaseModel):
     """A change of the split. It names the epoch ``against`` which it was made; ``action`` says what else is needed.
 
     ``split`` takes ``rule``, ``shares`` in percent, ``shadow``, ``sample`` (of a pair) and ``random``; ``promote``
@@ -79,14 +79,14 @@ def _state(service: Service) -> dict[str, Any]:
 
 
 @routes.post("", responses=failures(_AWAY | _REFUSED))
-async def change(request: Request, wanted: Wanted) -> dict[str, Any]:
+async def change(request: Request, wanted: WantedSplit) -> dict[str, Any]:
     """Changes the split; answers once every gateway serves it."""
     service: Service = request.app.state.service
     entry = await asyncio.to_thread(_explained, lambda: _change(service, wanted))
     return entry.as_json()
 
 
-def _change(service: Service, wanted: Wanted) -> Entry:
+def _change(service: Service, wanted: WantedSplit) -> Entry:
     changes = service.changes
     if wanted.action == "rollback":
         return changes.roll_back(wanted.against, wanted.by, wanted.reason)

@@ -11,7 +11,9 @@ from fastapi.openapi.utils import get_openapi
 
 import look
 from experiment.access.rules import Role, Rule, rule_for
-from experiment.web import app, control, feedback, forget, label_page, login, noted
+from experiment.web import app, control
+from experiment.web.access import forget, login
+from experiment.web.labels import feedback, label_page, noted
 
 __all__ = ["FILE", "describe"]
 

@@ -83,7 +83,7 @@ def test_a_request_that_failed_over_has_the_ticket_of_the_answer(serve: Callable
 
 def test_a_label_waits_for_the_line_of_the_answer(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The shadow's line may come before it."""
-    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    monkeypatch.setattr("experiment.web.labels.feedback._PATIENCE_S", 20)
     with serve(access="token") as running:
         running.ledger.write(line("a", "vgg16", "shadow", ticket=None))
         running.service.follower.catch_up()

@@ -17,8 +17,8 @@ from experiment.access.rules import Role
 from experiment.record.labels import CHANGEABLE_S, LABELS, Given, Label, Source, TooLateError, give_label, scored_by
 from experiment.record.ledger import PERSON, REQUEST_ID, Line
 from experiment.service import Service
-from experiment.web.forms import read_fields
-from experiment.web.noted import noted_page
+from experiment.web.labels.forms import read_fields
+from experiment.web.labels.noted import noted_page
 from experiment.web.pages import message_page
 from experiment.web.schemas import FEEDBACK_BODY, Noted, failures
 from variants import clean, one_of

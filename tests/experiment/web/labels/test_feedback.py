@@ -17,7 +17,7 @@ from tests.system import eventually
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 0.4)
+    monkeypatch.setattr("experiment.web.labels.feedback._PATIENCE_S", 0.4)
 
 
 def test_a_label_is_taken_once_and_the_first_stands(at_work: At) -> None:
@@ -64,7 +64,7 @@ def test_a_long_body_is_not_read(at_work: At) -> None:
 
 
 def test_feedback_waits_for_a_line_that_is_late(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    monkeypatch.setattr("experiment.web.labels.feedback._PATIENCE_S", 20)
     waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
     found: list[int] = []
     asking = threading.Thread(target=lambda: found.append(at_work.give("late", LEMON)))
@@ -77,8 +77,8 @@ def test_feedback_waits_for_a_line_that_is_late(at_work: At, monkeypatch: pytest
 
 
 def test_a_flood_of_wrong_ids_keeps_nobody_out(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiment.web.feedback._MOST_WAITING", 2)
-    monkeypatch.setattr("experiment.web.feedback._PATIENCE_S", 20)
+    monkeypatch.setattr("experiment.web.labels.feedback._MOST_WAITING", 2)
+    monkeypatch.setattr("experiment.web.labels.feedback._PATIENCE_S", 20)
     at_work.ledger.write(line("known"))
     eventually(lambda: at_work.report()["traffic"]["assigned"])
     waiting = at_work.client.app.state.arrivals  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ def test_a_database_that_is_away_is_said_so(at_work: At, monkeypatch: pytest.Mon
     def away(*_: object, **__: object) -> None:
         raise OperationalError("", {}, Exception("locked"))
 
-    monkeypatch.setattr("experiment.web.feedback.give_label", away)
+    monkeypatch.setattr("experiment.web.labels.feedback.give_label", away)
     assert at_work.give("a", LEMON) == 503
 
 
@@ -166,7 +166,7 @@ def test_a_label_may_be_changed_or_taken_back_for_ten_minutes(at_work: At, monke
 def test_what_was_answered_503_is_not_stored_later(at_work: At, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work.ledger.write(line("a"))
     eventually(lambda: at_work.report()["traffic"]["assigned"])
-    monkeypatch.setattr("experiment.web.feedback._ANSWER_S", -1)
+    monkeypatch.setattr("experiment.web.labels.feedback._ANSWER_S", -1)
     assert at_work.give("a", LEMON) == 503
     assert at_work.report()["labels"]["given"] == 0
     monkeypatch.undo()
@@ -202,7 +202,9 @@ def test_only_who_has_the_token_says_that_a_label_is_blind(at_work: At) -> None:
 def test_a_label_that_was_typed_is_taken_however_its_letters_are_written(
     at_work: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiment.web.feedback.LABELS", (*(f"k\u00e4fer {number}" for number in range(20)), "other"))
+    monkeypatch.setattr(
+        "experiment.web.labels.feedback.LABELS", (*(f"k\u00e4fer {number}" for number in range(20)), "other")
+    )
     at_work.ledger.write(line("a"))
     form = {"request_id": "a", "true_label": "ka\u0308fer 3 "}
     eventually(lambda: "Noted: k\u00e4fer 3" in at_work.client.post("/feedback", data=form).text)

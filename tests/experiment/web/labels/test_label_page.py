@@ -85,8 +85,8 @@ def test_a_database_that_is_away_is_said_so(
     def away(*_: object) -> None:
         raise OperationalError("", {}, Exception("locked"))
 
-    monkeypatch.setattr("experiment.web.label_page.disputed", away)
-    monkeypatch.setattr("experiment.web.label_page.give_label", away)
+    monkeypatch.setattr("experiment.web.labels.label_page.disputed", away)
+    monkeypatch.setattr("experiment.web.labels.label_page.give_label", away)
     with serve(keep_images=photos) as running:
         assert running.client.get("/experiment/label").status_code == 503
         form = {"request_id": "a", "true_label": LEMON}

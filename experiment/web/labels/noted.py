@@ -14,7 +14,7 @@ from experiment.access.rules import Role
 from experiment.record.intake import known_requests
 from experiment.record.labels import CHANGEABLE_S, Label, count_labels, scored_by
 from experiment.service import Service
-from experiment.web.forms import read_fields
+from experiment.web.labels.forms import read_fields
 from experiment.web.pages import message_page, render_page
 from experiment.web.schemas import REQUEST_ID_BODY, failures
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from experiment.access.rules import Role
 from experiment.access.tokens import SESSION_S
 from experiment.service import Service
-from experiment.web.guard import COOKIE, LOGIN
+from experiment.web.access.guard import COOKIE, LOGIN
 from experiment.web.pages import message_page, render_page
 from experiment.web.schemas import failures
 

@@ -22,7 +22,7 @@ _STAYS = (
 )
 
 
-class Wanted(BaseModel):
+class WantedErasure(BaseModel):
     """Either a request by its id, or a person by the ten digits that the ledger has for them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +32,7 @@ class Wanted(BaseModel):
 
 
 @routes.post("", responses=failures({404: "Nothing is known of that."}))
-def forget(request: Request, wanted: Wanted) -> dict[str, object]:
+def forget(request: Request, wanted: WantedErasure) -> dict[str, object]:
     """Deletes, and says how much, and what stays."""
     if (wanted.request_id is None) == (wanted.person is None):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Name a request_id or a person, and not both.")
@@ -51,7 +51,7 @@ def forget(request: Request, wanted: Wanted) -> dict[str, object]:
     return {**asdict(erased), "stays": _STAYS}
 
 
-def _erase(service: Service, wanted: Wanted) -> Erased:
+def _erase(service: Service, wanted: WantedErasure) -> Erased:
     photos = service.settings.keep_images
     if wanted.request_id is not None:
         return erase_request(service.database, photos, wanted.request_id)
