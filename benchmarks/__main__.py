@@ -15,14 +15,14 @@ from typing import Any
 
 import requests
 
-from benchmarks import extras
-from benchmarks.comparison import CEILING, NGINX, OURS, Contender, Round, compare, loaded, summary
-from benchmarks.contenders import PEERS, Ceiling, Setting, Weights, candidates, start_peer, start_variant
-from benchmarks.environment import PYTHON, ROOT, machine, make_environment, versions
-from benchmarks.load import Target, load
-from benchmarks.photos import make_photos
-from benchmarks.report import text
-from benchmarks.servers import Server, ServerError, tree
+from benchmarks.contest import extras
+from benchmarks.contest.comparison import CEILING, NGINX, OURS, Contender, Round, compare, loaded, summary
+from benchmarks.contest.contenders import PEERS, Ceiling, Setting, Weights, candidates, start_peer, start_variant
+from benchmarks.contest.report import text
+from benchmarks.measuring.environment import PYTHON, ROOT, machine, make_environment, versions
+from benchmarks.measuring.load import Target, load
+from benchmarks.measuring.photos import make_photos
+from benchmarks.measuring.servers import Server, ServerError, tree
 from tests.system import System, free_port
 
 HERE = Path(__file__).parent
@@ -203,7 +203,9 @@ def write(results: dict[str, Any], folder: Path = HERE) -> None:
     """``results.json``, the plot, and the README's section of results."""
     path = folder / "results.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
-    subprocess.run([PYTHON, "-m", "benchmarks.plot", str(path), str(folder / "throughput.svg")], check=True, cwd=ROOT)
+    subprocess.run(
+        [PYTHON, "-m", "benchmarks.contest.plot", str(path), str(folder / "throughput.svg")], check=True, cwd=ROOT
+    )
     readme = folder / "README.md"
     head, begin, rest = readme.read_text().partition("<!-- results -->\n")
     _, end, tail = rest.partition("<!-- end of results -->")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from app_vgg16.app.model import FruitVGG16, build, simplify
-from benchmarks.environment import ROOT, machine
+from benchmarks.measuring.environment import ROOT, machine
 from benchmarks.peers.classifier import prepare
 from serving.models.files.choice import choose
 from serving.models.networks.weights import load

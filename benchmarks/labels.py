@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.environment import ROOT, VENV
+from benchmarks.measuring.environment import ROOT, VENV
 from experiment.statistics import Arms, Evidence, Scenario, Tally, log_e, mcnemar_log_e
 
 __all__ = ["main", "planned_mcnemar", "planned_z", "table"]

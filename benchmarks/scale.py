@@ -18,8 +18,8 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.load import Load, Target, load
-from benchmarks.photos import SIZES, make_photos
+from benchmarks.measuring.load import Load, Target, load
+from benchmarks.measuring.photos import SIZES, make_photos
 from local.parts import ROOT, Place, commands, lay_out
 from tests.system import eventually, free_port
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import labels
-from benchmarks.environment import ROOT
+from benchmarks.measuring.environment import ROOT
 
 
 def test_planned_numbers_are_those_of_textbooks() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import requests
 
 from benchmarks.__main__ import _weights
-from benchmarks.comparison import CEILING, OURS, Contender, Round, compare, loaded, summary
-from benchmarks.contenders import Ceiling, start_variant
-from benchmarks.photos import SIZES, make_photos
-from benchmarks.servers import memory_mb
+from benchmarks.contest.comparison import CEILING, OURS, Contender, Round, compare, loaded, summary
+from benchmarks.contest.contenders import Ceiling, start_variant
+from benchmarks.measuring.photos import SIZES, make_photos
+from benchmarks.measuring.servers import memory_mb
 from tests.system import free_port
 
 

@@ -1,4 +1,4 @@
-from benchmarks.rounds import Spread, ratios, turns
+from benchmarks.measuring.rounds import Spread, ratios, turns
 
 
 def test_spread_is_the_median_between_least_and_greatest() -> None:

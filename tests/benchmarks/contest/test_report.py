@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.comparison import CEILING, NGINX, OURS, Contender, Round, compare, summary
-from benchmarks.report import targets, text
+from benchmarks.contest.comparison import CEILING, NGINX, OURS, Contender, Round, compare, summary
+from benchmarks.contest.report import targets, text
 
 
 def _rounds(*rates: float, **more: Any) -> list[Round]:

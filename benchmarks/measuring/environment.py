@@ -10,10 +10,10 @@ from typing import Any
 
 __all__ = ["PYTHON", "ROOT", "machine", "make_environment", "versions"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VENV = ROOT / ".bench-venv"
 PYTHON = str(VENV / "bin" / "python")
-_REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+_REQUIREMENTS = ROOT / "benchmarks" / "requirements.txt"
 # Of a processor's features those that matrix products gain from.
 _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "asimd")
 

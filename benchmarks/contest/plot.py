@@ -1,4 +1,4 @@
-"""The picture in the README, in the peers' environment: ``python -m benchmarks.plot results.json throughput.svg``."""
+"""The README's picture: ``python -m benchmarks.contest.plot results.json throughput.svg``, by the peers' Python."""
 
 import json
 import sys

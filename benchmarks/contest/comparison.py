@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.load import Load, Target, load
-from benchmarks.rounds import Spread, ratios, turns
-from benchmarks.servers import awake
+from benchmarks.measuring.load import Load, Target, load
+from benchmarks.measuring.rounds import Spread, ratios, turns
+from benchmarks.measuring.servers import awake
 
 __all__ = ["CEILING", "NGINX", "OURS", "Contender", "Round", "compare", "loaded", "summary"]
 

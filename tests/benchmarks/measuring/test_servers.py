@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import Target
-from benchmarks.servers import Server, ServerError, awake, memory_mb, tree
+from benchmarks.measuring.load import Target
+from benchmarks.measuring.servers import Server, ServerError, awake, memory_mb, tree
 
 _CHILD = "import time; time.sleep(60)"
 _PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{_CHILD}']); {_CHILD}"

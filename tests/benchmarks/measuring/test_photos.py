@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.photos import SIZES, Size, make_photos
+from benchmarks.measuring.photos import SIZES, Size, make_photos
 
 
 def _size_of(photo: bytes) -> tuple[int, int]:

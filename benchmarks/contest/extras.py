@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.comparison import compare, loaded
-from benchmarks.contenders import start_variant
-from benchmarks.load import Target, alternate, load
-from benchmarks.rounds import Spread
-from benchmarks.servers import Server, memory_mb
+from benchmarks.contest.comparison import compare, loaded
+from benchmarks.contest.contenders import start_variant
+from benchmarks.measuring.load import Target, alternate, load
+from benchmarks.measuring.rounds import Spread
+from benchmarks.measuring.servers import Server, memory_mb
 from tests.system import free_port
 
 __all__ = ["memory", "nginx_cost", "scaling", "starts"]

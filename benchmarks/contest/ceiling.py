@@ -1,4 +1,4 @@
-"""The engine alone, with no server around it: ``python -m benchmarks.ceiling app_vgg16``.
+"""The engine alone, with no server around it: ``python -m benchmarks.contest.ceiling app_vgg16``.
 
 Reads lines of JSON, ``{"photo": path, "seconds": 3, "decode": true}``, and answers each with photos per second: what as
 many threads as the server's own get done when they do nothing else.

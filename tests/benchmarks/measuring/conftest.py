@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.load import Target
+from benchmarks.measuring.load import Target
 
 Script = Callable[[int], tuple[int, dict[str, str]]]
 """The number of a request, from 0, to its status and headers."""

@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.load import Load, Target, alternate, ask, load
-from tests.benchmarks.conftest import Script, Told
+from benchmarks.measuring.load import Load, Target, alternate, ask, load
+from tests.benchmarks.measuring.conftest import Script, Told
 
 Start = Callable[[Script], Told]
 

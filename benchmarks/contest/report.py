@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.comparison import NGINX, OURS
+from benchmarks.contest.comparison import NGINX, OURS
 
 __all__ = ["targets", "text"]
 

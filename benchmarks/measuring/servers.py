@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.load import Target, ask
+from benchmarks.measuring.load import Target, ask
 
 __all__ = ["Server", "ServerError", "awake", "memory_mb", "tree"]
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environment import PYTHON, ROOT
-from benchmarks.load import Target
-from benchmarks.servers import Server, tree
+from benchmarks.measuring.environment import PYTHON, ROOT
+from benchmarks.measuring.load import Target
+from benchmarks.measuring.servers import Server, tree
 
 __all__ = ["PEERS", "Ceiling", "Setting", "Weights", "candidates", "start_peer", "start_variant"]
 
@@ -94,7 +94,7 @@ class Ceiling:
     """The engine alone, in a process of its own."""
 
     def __init__(self, service: str) -> None:
-        arguments = [sys.executable, "-m", "benchmarks.ceiling", service]
+        arguments = [sys.executable, "-m", "benchmarks.contest.ceiling", service]
         self._process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     @property
