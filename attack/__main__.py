@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from attack.clients.slow import SLOW, crowd, leavers
+from attack.clients.uploads import Answer, Uploads
+from attack.clients.visitor import Visitor
 from attack.confined import Confined
 from attack.contract import check
 from attack.found import Attack, table
 from attack.pictures import good_photos, made, pillows_pictures
-from attack.rows import ROWS, Row
-from attack.slow import SLOW, crowd, leavers
 from attack.target import Target
-from attack.uploads import Answer, Uploads
-from attack.visitor import Visitor
+from attack.tried.rows import ROWS, Row
 from local.parts import ROOT
 from tests.serving.photos.hostile import (
     BOMBS,

@@ -3,10 +3,10 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from attack.clients.slow import Crowd
 from attack.confined import LIMIT_BYTES
 from attack.contract import Contract
-from attack.rows import Row
-from attack.slow import Crowd
+from attack.tried.rows import Row
 
 __all__ = ["Attack", "table"]
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from attack.clients.uploads import Uploads
 from attack.confined import Confined
-from attack.uploads import Uploads
 
 __all__ = ["TIMEOUT_S", "Target"]
 

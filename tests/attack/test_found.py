@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
+from attack.clients.uploads import Answer
 from attack.contract import Contract
 from attack.found import Attack, table
-from attack.rows import Row
-from attack.uploads import Answer
+from attack.tried.rows import Row
 
 
 def held() -> Attack:

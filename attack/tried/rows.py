@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attack import files, people, protocol
 from attack.target import Target
+from attack.tried import files, people, protocol
 
 __all__ = ["ROWS", "Row"]
 

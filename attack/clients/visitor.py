@@ -1,6 +1,7 @@
 """A polite visitor, who asks now and then beside an attack, and notes how long it takes.
 
-``python -m attack.visitor URL PHOTO`` is one, a process of its own: an attacker's threads are not to hold it up.
+``python -m attack.clients.visitor URL PHOTO`` is one, a process of its own: an attacker's threads are not to hold
+it up.
 """
 
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attack.uploads import Uploads
+from attack.clients.uploads import Uploads
 from local.parts import ROOT
 
 __all__ = ["Visitor"]

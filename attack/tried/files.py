@@ -9,8 +9,8 @@ import torch
 
 import download_models
 from app_custom.app.model import FruitCNN
+from attack.clients.uploads import Answer
 from attack.target import Target
-from attack.uploads import Answer
 from tests.download.conftest import CUSTOM, VGG16, saved
 from tests.download.site import running
 from tests.serving.photos.hostile import BOMBS, ODD_BUT_WHOLE, ODD_METADATA, tiff_of_one_tile_for_all

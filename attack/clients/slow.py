@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from attack.uploads import form
+from attack.clients.uploads import form
 
 __all__ = ["SLOW", "Crowd", "crowd", "leavers"]
 
