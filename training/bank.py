@@ -17,14 +17,15 @@ from torch import Tensor, nn
 
 from training.photos import MEAN, SIDE, STD, Photo, load, pixels
 
-__all__ = ["CACHE", "answered", "drawn", "mapped", "prepared", "seen"]
+__all__ = ["CACHE", "DEVICE", "answered", "drawn", "mapped", "prepared", "seen"]
 
 CACHE = Path(".cache/training")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 _BATCH = 32
 _CANVAS = 224  # pixels of a side of what views are cut out of
 _CHANGES: nn.Module = kornia.AugmentationSequential(
     kornia.RandomHorizontalFlip(),
-    kornia.RandomAffine(20.0, scale=(0.7, 1.1), shear=8.0, padding_mode="reflection", p=0.6),
+    kornia.RandomAffine(20.0, scale=(0.7, 2.2), shear=8.0, padding_mode="reflection", p=0.7),
     kornia.RandomResizedCrop((SIDE, SIDE), (0.12, 1.0), (0.8, 1.25)),
     kornia.ColorJiggle(brightness=0.25, contrast=0.3, saturation=0.4, p=0.8),
     kornia.RandomGamma((0.6, 1.6), p=0.4),
@@ -67,17 +68,18 @@ def mapped(trunk: nn.Module, photos: NDArray[Any]) -> NDArray[Any]:
 
 def answered(network: nn.Module, inputs: NDArray[Any]) -> Tensor:
     """What ``network`` makes of ``inputs``, which are photos or maps: logits ``(N, classes)``, or maps."""
-    network.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        return torch.cat([network(prepared(inputs[at : at + 64])).float() for at in range(0, max(1, len(inputs)), 64)])
+    network.to(DEVICE).eval()
+    batches = (prepared(inputs[at : at + 64]) for at in range(0, max(1, len(inputs)), 64))
+    with torch.inference_mode(), torch.autocast(DEVICE, torch.bfloat16):
+        return torch.cat([network(batch).float().cpu() for batch in batches])
 
 
 def prepared(inputs: NDArray[Any]) -> Tensor:
-    """Photos normalised to ``(N, 3, H, W)``, maps as they are: float, channels last."""
+    """Photos normalised to ``(N, 3, H, W)``, maps as they are: float, channels last, where the network is."""
     batch = torch.tensor(inputs)
     if batch.dtype == torch.uint8:
         batch = ((batch / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
-    return batch.float().contiguous(memory_format=torch.channels_last)
+    return batch.to(DEVICE).float().contiguous(memory_format=torch.channels_last)
 
 
 def _filled(name: str, count: int, fill: Callable[[range], Tensor]) -> NDArray[Any]:

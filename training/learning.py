@@ -1,7 +1,7 @@
 """The loop: batches, AdamW, and a checkpoint to go on from."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from training.bank import DEVICE
+
 __all__ = ["learn"]
 
 _LOOKS = 10
@@ -18,20 +20,18 @@ _LOOKS = 10
 
 def learn(
     network: nn.Module,
-    rates: Mapping[str, float],
     batch: Callable[[], tuple[Tensor, Tensor]],
     steps: int,
+    rate: float,
     accuracy: Callable[[], float],
     checkpoint: Path,
 ) -> list[tuple[int, float, float]]:
     """Trains ``network``, or goes on where ``checkpoint`` is, on what ``batch`` gives: inputs and probabilities.
 
-    A parameter moves at the rate of its name, which follows a cosine to 0. Returns steps, the mean loss since the one
-    before, and ``accuracy`` there.
+    The rate follows a cosine to 0. Returns steps, the mean loss since the one before, and ``accuracy`` there.
     """
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = [{"params": [parameter], "lr": rates[name]} for name, parameter in network.named_parameters()]
-    optimiser = torch.optim.AdamW(parameters, weight_decay=0.05)
+    network.to(DEVICE, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.05)
     parts: dict[str, Any] = {"net": network, "optimiser": optimiser, "schedule": CosineAnnealingLR(optimiser, steps)}
     saved: dict[str, Any] = {"step": 0, "history": []}
     if checkpoint.exists():
@@ -44,9 +44,9 @@ def learn(
     with Progress() as progress:
         for step in progress.track(range(saved["step"] + 1, steps + 1), steps, saved["step"], description="learning"):
             inputs, targets = batch()
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(DEVICE, torch.bfloat16):
                 logits = network.train()(inputs)
-            loss = functional.cross_entropy(logits.float(), targets)
+            loss = functional.cross_entropy(logits.float(), targets.to(DEVICE))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)

@@ -33,12 +33,10 @@ def fresh(app: str) -> nn.Module:
     return network
 
 
-def start(network: nn.Module, state: Mapping[str, Tensor]) -> set[str]:
-    """Takes over what fits of ``state``; returns the names of what it took."""
+def start(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Takes over what fits of ``state``."""
     own = network.state_dict()
-    taken = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
-    network.load_state_dict(taken, strict=False)
-    return set(taken)
+    network.load_state_dict({k: v for k, v in state.items() if k in own and own[k].shape == v.shape}, strict=False)
 
 
 def cut(network: nn.Module, count: int) -> nn.Sequential:
@@ -59,7 +57,7 @@ def write(network: nn.Module, file: Path, temperature: float, held: Iterable[Pho
     """
     last = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)][-1]
     state = {
-        name: (value.detach() / (temperature if name.startswith(f"{last}.") else 1)).half().contiguous()
+        name: (value.detach().cpu() / (temperature if name.startswith(f"{last}.") else 1)).half().contiguous()
         for name, value in network.state_dict().items()
     }
     known = {"classes": CLASSES, "side": SIDE, "mean": MEAN, "std": STD, "temperature": temperature}

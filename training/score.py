@@ -12,6 +12,7 @@ from training.photos import CLASSES
 
 __all__ = ["Said", "calibration", "table", "temperature"]
 
+_WRONG = 0.03
 Said = tuple[Tensor, Tensor]  # logits (N, classes) for photos of labels (N,)
 
 
@@ -28,13 +29,16 @@ def calibration(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
 
 
 def temperature(*said: Said) -> float:
-    """The divisor of logits at which photos are likeliest, each of ``said`` weighing the same (Guo et al., §4.2)."""
+    """The likeliest divisor of logits (Guo et al., §4.2), sources alike, that has ≤ 3 % wrong of what is said at ≥ 0.9."""
     some = [(logits, labels) for logits, labels in said if len(labels)]
 
     def loss(exponent: float) -> float:
         return float(sum(functional.cross_entropy(logits / 10**exponent, labels) for logits, labels in some))
 
-    return float(10 ** minimize_scalar(loss, bounds=(-1, 1), method="bounded").x) if some else 1.0
+    divisor = float(10 ** minimize_scalar(loss, bounds=(-1, 1), method="bounded").x) if some else 1.0
+    while torch.tensor([calibration(logits / divisor, labels)[2] for logits, labels in some]).nanmean() > _WRONG:
+        divisor *= 1.02
+    return divisor
 
 
 def table(said: Mapping[str, Said]) -> str:

@@ -33,7 +33,7 @@ def main(
     teacher: str = "",
     views: Annotated[int, typer.Option(min=1)] = 1,
     steps: int = 1000,
-    rate: float = 1e-3,
+    rate: float = 3e-4,
     without: str = "",
     out: Path | None = None,
 ) -> None:
@@ -41,9 +41,9 @@ def main(
 
     It starts from its own weights, if there are, or --start. The first --freeze modules of `features` stay, and are
     computed once. --teacher names a variant whose answers are learnt (distillation). Beside each photo --views random
-    views of it are drawn from; what starts from nothing moves at --rate, the rest at a tenth. --without SHOP,WEB leaves
-    these sources out and asks about them at the end: this predicts photos from elsewhere, and gives the temperature of
-    later weights. These go to --out, by default the variant's starter. Stopped and given again, it goes on.
+    views of it are drawn from. --without SHOP,WEB leaves these sources out and asks about them at the end, which
+    predicts photos from elsewhere, and gives the temperature of later weights. These go to --out, by default the
+    variant's starter. Stopped and given again, it goes on. Where there is a GPU, it is used.
     """
     own = network.starter(app)
     # The variant's own weights have seen what is to be left out.
@@ -52,11 +52,10 @@ def main(
     out = out or (elsewhere if without else own)
     torch.manual_seed(0)
     net = network.fresh(app)
-    learnt = network.start(net, load_file(start) if start else {})
+    network.start(net, load_file(start) if start else {})
     photos = find(folder)
     groups = duplicates.groups([photo.path for photo in photos])
     trains, validates = split(photos, groups, network.aside(photos, own))
-    held = [photos[place] for place in validates]
     left_out = [place for place, photo in enumerate(photos) if photo.source in without.split(",")]
     barred = {groups[place] for place in left_out}
     trains, validates = ([place for place in side if groups[place] not in barred] for side in (trains, validates))
@@ -89,9 +88,8 @@ def main(
     names = [photo.name for photo in photos]
     job = bank.CACHE / app / joblib.hash([start, freeze, teacher, views, steps, rate, without, out, names])
     job.mkdir(parents=True, exist_ok=True)
-    rates = {name: rate / 10 if name in learnt else rate for name, _ in net.named_parameters()}
     torch.manual_seed(0)
-    history = learn(net, rates, batch, steps, accuracy, job / "checkpoint.pt")
+    history = learn(net, batch, steps, rate, accuracy, job / "checkpoint.pt")
     _curve(history, job / "curve.png")
     if left_out:
         torch.save((bank.answered(net, inputs[left_out]), labels[left_out]), elsewhere.with_suffix(".pt"))
@@ -99,7 +97,7 @@ def main(
     divisor = round(temperature(*(said.values() or [(bank.answered(net, inputs[validates]), labels[validates])])), 2)
     if freeze:
         net.features = nn.Sequential(*trunk, *net.get_submodule("features").children())
-    network.write(net, out, divisor, held)
+    network.write(net, out, divisor, [photos[place] for place in validates])
     print(f"{history[-1][2]:.3f} of the validation photos are right; temperature {divisor:.2f}")
     print(table(said) if said else "How it does on photos from elsewhere is not known: no source was left out yet.")
     print(f"Written: {out}, and how it went: {job / 'curve.png'}")

@@ -13,9 +13,18 @@ def test_what_is_sure_and_wrong_is_counted() -> None:
 
 def test_the_temperature_undoes_what_was_multiplied() -> None:
     torch.manual_seed(0)
-    logits = torch.randn(20_000, 3) * 2
+    logits = torch.randn(20_000, 3) / 2
     labels = torch.multinomial(logits.softmax(1), 1).flatten()
     assert temperature((logits * 3, labels)) == pytest.approx(3, rel=0.05)
+
+
+def test_the_temperature_makes_answers_modest_of_which_too_many_would_be_sure_and_wrong() -> None:
+    sure = torch.eye(3).repeat(100, 1) * 5
+    labels = sure.argmax(1)
+    labels[::20] = (labels[::20] + 1) % 3
+    hard, easy = (sure, labels), (sure, sure.argmax(1))
+    assert calibration(sure / temperature(hard), labels)[1:] == (0, pytest.approx(float("nan"), nan_ok=True))
+    assert calibration(sure / temperature(hard, easy), labels)[1] == 1
 
 
 def test_each_source_weighs_the_same_in_the_temperature() -> None:
