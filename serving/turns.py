@@ -8,15 +8,20 @@ from threading import Lock
 from time import monotonic
 from typing import Any, TypeVar
 
-__all__ = ["Turns"]
+__all__ = ["Turns", "when_due"]
 
 T = TypeVar("T")
 
 _S_PER_BYTE = 0.3e-6
 
 
+def when_due(size: int) -> float:
+    """When it is the turn of so many bytes that come now: 0.3 s later for each megabyte."""
+    return monotonic() + size * _S_PER_BYTE
+
+
 class Turns:
-    """Up to ``threads`` at once; then whose turn it is goes by when it came, 0.3 s later for each megabyte."""
+    """Up to ``threads`` at once; then whose turn it is goes by ``when_due``."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -28,7 +33,7 @@ class Turns:
         """What ``work``, about so many bytes, comes to; it may be cancelled while it waits."""
         turn: Future[T] = Future()
         with self._lock:
-            heapq.heappush(self._waiting, (monotonic() + size * _S_PER_BYTE, next(self._numbers), turn, work))
+            heapq.heappush(self._waiting, (when_due(size), next(self._numbers), turn, work))
         self._threads.submit(self._next)
         return turn
 

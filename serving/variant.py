@@ -13,6 +13,7 @@ from .models.engine import open_engine
 from .models.errors import ModelError
 from .models.files.choice import WeightsFile, choose
 from .models.files.folder import Folder, open_folder
+from .pace import Pace
 from .photos import pool
 from .photos.kept import Photos
 from .predictor import Predictor
@@ -47,6 +48,7 @@ class ServedVariant:
         self.weights: WeightsFile | None = None
         self.engine = ""
         self.receiving = 0
+        self.pace = Pace(settings.threads)
         self.predictor: Predictor | None = None
 
     async def load(self) -> None:

@@ -22,6 +22,7 @@ from ..photos.errors import PhotoError, StarvedError, TooManyPixelsError
 from ..places import OverloadedError
 from ..predictor import Prediction
 from ..settings import LARGE_BYTES, MAX_RECEIVING_BYTES, MAX_UPLOAD_BYTES
+from ..turns import when_due
 from ..variant import ServedVariant
 from .pages import error_response
 from .upload import only_file
@@ -167,13 +168,15 @@ class _WholeRequest(Request):
     async def stream(self) -> AsyncGenerator[bytes, None]:
         served: ServedVariant = self.app.state.served
         chunks: list[bytes] = []
-        held = 0
+        held, turn = 0, when_due(_size(self))
         try:
             async for chunk in super().stream():
                 held += len(chunk)
                 served.receiving += len(chunk)
                 if held > LARGE_BYTES and served.receiving > MAX_RECEIVING_BYTES:
                     raise OverloadedError
+                if held > LARGE_BYTES:
+                    await served.pace.let_pass(turn, len(chunk))
                 chunks.append(chunk)
         finally:
             served.receiving -= held
@@ -183,14 +186,21 @@ class _WholeRequest(Request):
 
 def _admit(request: Request, served: ServedVariant, shadow: bool) -> None:
     """Turns away what cannot be answered before its body is read."""
-    length = request.headers.get("content-length", "")
-    size = int(length) if length.isdecimal() else MAX_UPLOAD_BYTES
+    size = _size(request)
     if size > MAX_UPLOAD_BYTES:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
     if served.predictor is None:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "The model is still being loaded.")
     if served.predictor.full(size, shadow):
         raise OverloadedError
+    if size <= LARGE_BYTES and not shadow:
+        served.pace.small_comes()
+
+
+def _size(request: Request) -> int:
+    """As it says itself, else the most that it may have."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else MAX_UPLOAD_BYTES
 
 
 def _limited(receive: Receive) -> Receive:

@@ -3,6 +3,7 @@ import logging
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 import uvicorn
 from fastapi.testclient import TestClient
 from numpy.typing import NDArray
@@ -318,6 +320,35 @@ def test_work_for_a_client_who_has_left_is_dropped(tmp_path: Path, caplog: pytes
 
     assert len(calls) == 1
     assert "Traceback" not in caplog.text
+
+
+def test_small_ones_are_answered_while_large_ones_are_on_their_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow this machine is, small ones come all the while.
+    monkeypatch.setattr("serving.pace._BESIDE_S", 600)
+    large = GOOD + bytes(9 * MB)
+    with serving(tmp_path) as client, running(client.app) as port, ThreadPoolExecutor(8) as senders:
+        served = client.app.state.served  # type: ignore[attr-defined]
+
+        def post(data: bytes) -> int:
+            return requests.post(
+                f"http://127.0.0.1:{port}/predict", files={"file": ("a.jpg", data)}, timeout=120
+            ).status_code
+
+        began = time.monotonic()
+        assert post(GOOD) == 200
+        waiting = [senders.submit(post, large) for _ in range(8)]
+        most, answered = 0, 0
+        while not all(answer.done() for answer in waiting):
+            most = max(most, served.receiving)
+            answered += post(GOOD) == 200
+
+        assert [answer.result() for answer in waiting] == [200] * 8
+        # 75 MB, of which the first 10 may pass at once, at 32 MB a second; from those that wait little is read.
+        assert time.monotonic() - began > 1.5
+        assert most < 30 * MB
+        assert answered > 1
 
 
 @contextmanager
