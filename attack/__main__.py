@@ -47,9 +47,10 @@ def _say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything. ``quiet_s``: how long the visitor is beside ordinary load first."""
+    """How much of everything. At first the visitor is alone for ``quiet_s``, then beside ordinary clients."""
 
     quiet_s: float
+    ordinary_s: float
     mutations: int
     crowd: int
     crowd_s: float
@@ -62,7 +63,17 @@ class Sizes:
     large: tuple[str, ...] = tuple(LARGE_BUT_GOOD)
 
 
-FULL = Sizes(quiet_s=20, mutations=20_000, crowd=200, crowd_s=40, examples=40, whole_uploads=100, leavers=60)
+# Beside ordinary clients not much shorter than beside the attack: of more photos the longest wait is longer.
+FULL = Sizes(
+    quiet_s=10,
+    ordinary_s=90,
+    mutations=20_000,
+    crowd=200,
+    crowd_s=40,
+    examples=40,
+    whole_uploads=100,
+    leavers=60,
+)
 
 
 def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] = _say) -> Attack:
@@ -75,7 +86,7 @@ def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] 
         uploads, visitor = Uploads(system.url), Visitor(system.url, folder / "photo.jpg")
         target = Target(system, uploads, photo, sizes.alternations, sizes.labels)
         before = target.facts()["verdict"]["outcome"]
-        _quiet(found, visitor, uploads, photo, sizes.quiet_s)
+        _quiet(found, visitor, uploads, photo, sizes)
         beside: list[float] = []
         with visitor.there():
             for name, act in _phases(found, target, folder, sizes):
@@ -93,12 +104,12 @@ def attack(folder: Path, photo: bytes, sizes: Sizes, say: Callable[[str], None] 
     return found
 
 
-def _quiet(found: Attack, visitor: Visitor, uploads: Uploads, photo: bytes, seconds: float) -> None:
+def _quiet(found: Attack, visitor: Visitor, uploads: Uploads, photo: bytes, sizes: Sizes) -> None:
     """The visitor alone, and beside as many others who send good photos without a pause."""
     with visitor.there():
-        time.sleep(seconds)
+        time.sleep(sizes.quiet_s)
     found.waits["nobody"] = visitor.take()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + sizes.ordinary_s
 
     def good() -> Iterator[tuple[str, bytes]]:
         while time.monotonic() < deadline:

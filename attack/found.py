@@ -53,7 +53,8 @@ def table(found: Attack) -> str:
     """What came of it, as Markdown."""
     statuses = ", ".join(f"{status or 'cut off'}: {count:,}" for status, count in sorted(found.statuses.items()))
     waits = {
-        beside: f"{waits[-1]:.2f} s (99 %: {_percentile(waits, 99):.2f} s)" for beside, waits in found.waits.items()
+        beside: f"{waits[-1]:.2f} s of {len(waits):,} (99 %: {_percentile(waits, 99):.2f} s)"
+        for beside, waits in found.waits.items()
     }
     factor = found.waits["the attack"][-1] / found.waits["as many ordinary clients"][-1]
     peaks = ", ".join(f"{name} {peak:,.0f} MB" for name, peak in found.peaks_mb.items()) or "not measured"

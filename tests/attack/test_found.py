@@ -29,7 +29,7 @@ def test_what_came_to_nothing() -> None:
 
     assert found.bad == []
     assert "| statuses | | 200: 10, 400: 5, 503: 1 |" in table(found)
-    assert "| beside the attack | ≤ 2 × | 0.30 s (99 %: 0.30 s), 1.5 ×; a GIF |" in table(found)
+    assert "| beside the attack | ≤ 2 × | 0.30 s of 2 (99 %: 0.30 s), 1.5 ×; a GIF |" in table(found)
     assert "| a GIF | 413 | yes |" in table(found)
 
 

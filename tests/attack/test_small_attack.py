@@ -6,7 +6,8 @@ from attack.__main__ import Sizes, attack
 from attack.found import table
 
 SMALL = Sizes(
-    quiet_s=2,
+    quiet_s=1,
+    ordinary_s=3,
     mutations=200,
     crowd=20,
     crowd_s=3,
