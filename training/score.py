@@ -29,7 +29,7 @@ def calibration(logits: Tensor, labels: Tensor) -> tuple[float, float, float]:
 
 
 def temperature(*said: Said) -> float:
-    """The likeliest divisor of logits (Guo et al., §4.2), sources alike, that has ≤ 3 % wrong of what is said at ≥ 0.9."""
+    """The likeliest divisor of logits (Guo et al., §4.2), sources alike, with ≤ 3 % wrong of what is said at ≥ 0.9."""
     some = [(logits, labels) for logits, labels in said if len(labels)]
 
     def loss(exponent: float) -> float:
