@@ -23,7 +23,7 @@ def test_the_temperature_makes_answers_modest_of_which_too_many_would_be_sure_an
     labels = sure.argmax(1)
     labels[::20] = (labels[::20] + 1) % 3
     hard, easy = (sure, labels), (sure, sure.argmax(1))
-    assert calibration(sure / temperature(hard), labels)[1:] == (0, pytest.approx(float("nan"), nan_ok=True))
+    assert calibration(sure / temperature(hard), labels)[1] == 0
     assert calibration(sure / temperature(hard, easy), labels)[1] == 1
 
 
