@@ -59,7 +59,8 @@ def main() -> None:
     predictions = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
         database = Database(os.environ.get("DATABASE_URL") or f"sqlite:///{folder}/experiment.db")
-        take_up(database, read_plan(ROOT / "experiment.toml"))
+        with database.write() as connection:
+            take_up(connection, read_plan(ROOT / "experiment.toml"))
         request_ids, count = [], 0
         with Path(folder, "ledger.jsonl").open("w") as ledger:
             for request_id, text in lines(predictions):

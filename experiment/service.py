@@ -216,12 +216,14 @@ class Service:
                 raise
 
     def _take_up(self) -> None:
-        if take_up(self.database, self.plan):
-            with self.database.write() as connection:
+        with self.database.write() as connection:
+            begun = take_up(connection, self.plan)
+            if begun:
                 now = self._circumstances(connection)
                 reason = f"{self.plan.candidate} against {self.plan.control}"
                 note_event(connection, "experiment", reason, now)
                 note_weights(connection, now.experiment, self._running)
+        if begun:
             log.info("Experiment %d begins: %s.", now.experiment, reason)
         with self.database.read() as connection:
             self.changes.hash_people_with(Experiments.load(connection).latest.key)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -23,15 +25,21 @@ from variants import CLASSES, TITLE, VARIANTS, Variant
 
 T = TypeVar("T")
 
+_given: set[int] = set()
+
 # The two that the project's experiment compares; its list may have more.
 COMPARED = tuple(variant for variant in VARIANTS if variant.name in ("custom", "vgg16"))
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, given once: of those below what Linux takes for connections that go out."""
+    while True:
+        port = secrets.choice(range(20_000, 32_768))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 def eventually(look: Callable[[], T], within_s: float = 60) -> T:

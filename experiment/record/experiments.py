@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from experiment.plan import Plan
-from experiment.record.database import Database, experiments
+from experiment.record.database import experiments
 
 __all__ = ["Experiment", "Experiments", "take_up"]
 
@@ -63,14 +63,13 @@ class Experiments:
         return self._known[-1]
 
 
-def take_up(database: Database, plan: Plan) -> bool:
+def take_up(connection: Connection, plan: Plan) -> bool:
     """Goes on with the latest experiment where it follows ``plan``, else begins a new one; whether it did."""
-    with database.write() as connection:
-        known = Experiments.load(connection)
-        if len(known) and known.latest.plan == plan:
-            return False
-        text = plan.model_dump_json()
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        values = {"plan": text, "digest": digest, "started": time.time(), "key": secrets.token_hex(16)}
-        connection.execute(insert(experiments).values(values))
-        return True
+    known = Experiments.load(connection)
+    if len(known) and known.latest.plan == plan:
+        return False
+    text = plan.model_dump_json()
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    values = {"plan": text, "digest": digest, "started": time.time(), "key": secrets.token_hex(16)}
+    connection.execute(insert(experiments).values(values))
+    return True

@@ -130,7 +130,8 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
 
 def begin(database: Database, plan: Plan = PLAN, earlier_s: float = 3600) -> None:
     """Begins an experiment, some time ago."""
-    take_up(database, plan)
+    with database.write() as connection:
+        take_up(connection, plan)
     with database.write() as connection:
         connection.execute(text("UPDATE experiment SET started = started - :by"), {"by": earlier_s})
 

@@ -32,11 +32,13 @@ def test_the_projects_own_plan_can_be_followed() -> None:
 
 def test_a_plan_of_before_visitors_were_told_apart_is_the_same_plan(sqlite: Database) -> None:
     assert PLAN.count_visitors is False
-    take_up(sqlite, PLAN)
+    with sqlite.write() as connection:
+        take_up(connection, PLAN)
     with sqlite.write() as connection:
         stored = PLAN.model_dump_json(exclude={"count_visitors"})
         connection.execute(update(experiments).values(plan=stored))
-    assert not take_up(sqlite, PLAN)
+    with sqlite.write() as connection:
+        assert not take_up(connection, PLAN)
 
 
 @pytest.mark.parametrize(
@@ -62,11 +64,15 @@ def test_a_missing_plan_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_changed_plan_begins_a_new_experiment_and_keeps_the_old(database: Database) -> None:
-    assert take_up(database, PLAN)
-    assert not take_up(database, PLAN)
+    with database.write() as connection:
+        assert take_up(connection, PLAN)
+    with database.write() as connection:
+        assert not take_up(connection, PLAN)
     stricter = PLAN.model_copy(update={"alpha": 0.01})
-    assert take_up(database, stricter)
-    assert take_up(database, PLAN)
+    with database.write() as connection:
+        assert take_up(connection, stricter)
+    with database.write() as connection:
+        assert take_up(connection, PLAN)
     with database.read() as connection:
         known = Experiments.load(connection)
     assert [experiment.plan.alpha for experiment in known] == [0.05, 0.01, 0.05]

@@ -230,8 +230,9 @@ def test_labels_go_on_while_the_ledger_is_read(serve: Callable[..., Any], databa
         eventually(lambda: sum(running.report()["traffic"]["assigned"].values()) == 5000)
 
 
-def test_a_plan_changed_while_the_database_is_away_is_taken_up_when_it_is_back(
-    at_work: At, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", ["take_up", "note_event", "note_weights"])
+def test_a_plan_changed_while_the_database_is_away_is_taken_up_whole_when_it_is_back(
+    at_work: At, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     tried = threading.Event()
 
@@ -240,11 +241,13 @@ def test_a_plan_changed_while_the_database_is_away_is_taken_up_when_it_is_back(
         raise OperationalError("", {}, Exception("locked"))
 
     with monkeypatch.context() as patched:
-        patched.setattr("experiment.service.take_up", away)
+        patched.setattr(f"experiment.service.{part}", away)
         at_work.plan.write_text(PLAN_TEXT + "alpha = 0.01\n")
         assert tried.wait(60)
         assert at_work.report()["experiment"]["id"] == 1
-    eventually(lambda: at_work.report()["experiment"]["id"] == 2)
+    report = eventually(lambda: (found := at_work.report())["experiment"]["id"] == 2 and found)
+    newest = report["decisions"][0]
+    assert (newest["action"], newest["experiment"]) == ("experiment", 2)
 
 
 def test_a_plan_half_saved_begins_no_experiment(at_work: At) -> None:

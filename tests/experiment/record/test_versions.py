@@ -20,14 +20,16 @@ OLD_TEXT = 'name = "The first two"\ncontrol = "resnet"\ncandidate = "swin"\n'
 def test_the_record_of_variants_that_are_gone_stays_readable(at_work: At) -> None:
     """Beside the experiment that runs."""
     service = at_work.service
-    take_up(service.database, OLD)
+    with service.database.write() as connection:
+        take_up(connection, OLD)
     # The ledger knows milliseconds; these are not to be of the one in which the experiment began.
     ts = time.time() + 0.01
     lines = [line(f"r{number}", ("resnet", "swin")[number % 2], predicted_class="wolf", ts=ts) for number in range(10)]
     at_work.ledger.write(*lines)
     number = 2
     eventually(lambda: sum((service.report(number) or {})["traffic"]["assigned"].values()) == 10)
-    take_up(service.database, service.plan.model_copy(update={"name": "The next two"}))
+    with service.database.write() as connection:
+        take_up(connection, service.plan.model_copy(update={"name": "The next two"}))
 
     found = at_work.client.get(f"/experiment.json?id={number}").json()
     assert found["traffic"]["assigned"] == {"resnet": 5, "swin": 5}
@@ -40,7 +42,8 @@ def test_the_record_of_variants_that_are_gone_stays_readable(at_work: At) -> Non
 def test_a_service_goes_on_with_an_experiment_whose_variants_are_gone(
     serve: Callable[..., Any], sqlite: Database, tmp_path: Path
 ) -> None:
-    take_up(sqlite, OLD)
+    with sqlite.write() as connection:
+        take_up(connection, OLD)
     (tmp_path / "experiment.toml").write_text(OLD_TEXT)
     (tmp_path / "data").mkdir()
     with serve(database_url=f"sqlite:///{tmp_path / 'experiment.db'}") as running:

@@ -52,7 +52,8 @@ def verdicts(database: Database, ledger: Ledger, split: Split, way: Way, runs: i
     follower = Follower(ledger.folder, database)
     found = []
     for run in range(runs):
-        take_up(database, Plan(name=str(run), control="custom", candidate="vgg16"))
+        with database.write() as connection:
+            take_up(connection, Plan(name=str(run), control="custom", candidate="vgg16"))
         photos = list(way(np.random.default_rng(run)))
         ledger.write("".join(_lines(f"{run}-{number}", photo, split) for number, photo in enumerate(photos)))
         follower.catch_up()
