@@ -50,7 +50,7 @@ _FAILURES: dict[int | str, dict[str, object]] = {
     400: {"model": Failure, "description": "Not a photo, or a broken one."},
     413: {"model": Failure, "description": "More than 10 MB, or too many pixels."},
     422: {"model": Failure, "description": "No field named file."},
-    429: {"model": Failure, "description": "Too many requests of one client; Retry-After says when to come back."},
+    429: {"model": Failure, "description": "More than one may send, or no time; Retry-After says when to come back."},
     503: {"model": Failure, "description": "Overloaded or not ready; Retry-After says when to come back."},
 }
 

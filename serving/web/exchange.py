@@ -105,7 +105,7 @@ class PredictionRoute(APIRoute):
                 if outcome == "failed":
                     log.exception("%s request_id=%s failed", served.name, request_id)
                 response = error_response(request, status, exchange.reason)
-                if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
                     response.headers["Retry-After"] = str(_RETRY_AFTER_S)
             response.headers.update(exchange.headers())
             served.metrics.count(outcome)
@@ -226,8 +226,10 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str, str]:
     """The status, the sentence and the outcome to count for what went wrong."""
     match error:
         case OverloadedError() | StarvedError():
-            sentence = str(error) or "Too many photos are waiting. Try again in a moment."
-            return HTTPStatus.SERVICE_UNAVAILABLE, sentence, "overloaded"
+            # nginx offers a 503 to the other variant; what outlasted a process here is not for another.
+            starved = isinstance(error, StarvedError)
+            status = HTTPStatus.TOO_MANY_REQUESTS if starved else HTTPStatus.SERVICE_UNAVAILABLE
+            return status, str(error) or "Too many photos are waiting. Try again in a moment.", "overloaded"
         case TooManyPixelsError():
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), "rejected"
         case PhotoError():

@@ -1,11 +1,16 @@
 """One variant down, slow or broken: the other answers, and the ledger tells."""
 
+import io
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 
 from tests.system import System, eventually
 
@@ -87,3 +92,34 @@ def test_a_shadow_that_hangs_holds_nobody_up(own: System, photo: bytes) -> None:
     assert {answer.headers["X-Variant"] for answer in answers} == {"custom"}
     # nginx waits 3 s for a variant that hangs.
     assert max(answer.elapsed.total_seconds() for answer in answers) < 2.5
+
+
+def test_a_photo_that_one_had_no_time_for_is_not_handed_on(own: System) -> None:
+    """As on a machine with too much to do, where what reads photos gets no processor."""
+    stream = io.BytesIO()
+    Image.effect_noise((800, 600), 80).convert("RGB").save(stream, "JPEG", quality=95)
+    assert 300_000 < len(stream.getvalue()) < 600_000
+    readers = [pid for pid in _below(own.processes["app_vgg16"].pid) if not _below(pid)]
+    for pid in readers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = next(
+            found for _ in range(2) if (found := own.predict(stream.getvalue())).headers["X-Variant"] == "vgg16"
+        )
+    finally:
+        for pid in readers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.json() == {"detail": "There is no time here to read this photo. Try again in a moment."}
+    lines = own.ledger_of(answer.headers["X-Request-ID"])
+    assert [(line["variant"], line["status"]) for line in lines] == [("vgg16", 429)]
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that a process started, and those that these did."""
+    started = [
+        int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()
+    ]
+    return started + [later for child in started for later in _below(child)]
