@@ -32,6 +32,8 @@ def rate(engine: Engine, data: bytes, settings: Settings, seconds: float, with_d
         return to_pixels(decode(data, settings.max_pixels, view.side), view)
 
     pixels = read()
+    # Two threads whose first call of OpenVINO's Python is at the same time wait for each other for ever.
+    engine.score(pixels)
     end = threading.Event()
 
     def work() -> int:
