@@ -132,7 +132,6 @@ def begin(database: Database, plan: Plan = PLAN, earlier_s: float = 3600) -> Non
     """Begins an experiment, some time ago."""
     with database.write() as connection:
         take_up(connection, plan)
-    with database.write() as connection:
         connection.execute(text("UPDATE experiment SET started = started - :by"), {"by": earlier_s})
 
 

@@ -34,7 +34,6 @@ def test_a_plan_of_before_visitors_were_told_apart_is_the_same_plan(sqlite: Data
     assert PLAN.count_visitors is False
     with sqlite.write() as connection:
         take_up(connection, PLAN)
-    with sqlite.write() as connection:
         stored = PLAN.model_dump_json(exclude={"count_visitors"})
         connection.execute(update(experiments).values(plan=stored))
     with sqlite.write() as connection:

@@ -1,6 +1,5 @@
 """One variant down, slow or broken: the other answers, and the ledger tells."""
 
-import io
 import os
 import signal
 from collections import Counter
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from PIL import Image
 
+from tests.serving.photos import encoded, noise
 from tests.system import System, eventually
 
 
@@ -96,16 +95,13 @@ def test_a_shadow_that_hangs_holds_nobody_up(own: System, photo: bytes) -> None:
 
 def test_a_photo_that_one_had_no_time_for_is_not_handed_on(own: System) -> None:
     """As on a machine with too much to do, where what reads photos gets no processor."""
-    stream = io.BytesIO()
-    Image.effect_noise((800, 600), 80).convert("RGB").save(stream, "JPEG", quality=95)
-    assert 300_000 < len(stream.getvalue()) < 600_000
+    large = encoded(noise(800, 600), "JPEG", quality=95)
+    assert 300_000 < len(large) < 600_000
     readers = [pid for pid in _below(own.processes["app_vgg16"].pid) if not _below(pid)]
     for pid in readers:
         os.kill(pid, signal.SIGSTOP)
     try:
-        answer = next(
-            found for _ in range(2) if (found := own.predict(stream.getvalue())).headers["X-Variant"] == "vgg16"
-        )
+        answer = next(found for _ in range(2) if (found := own.predict(large)).headers["X-Variant"] == "vgg16")
     finally:
         for pid in readers:
             with suppress(ProcessLookupError):
